@@ -1,0 +1,388 @@
+"""The HTTP clients: one calls channels, one delivers webhooks.
+
+Law: both follow no redirect, keep no cookie, read no proxy from the environment, verify TLS, ask
+for no compression, and put an end to every exchange by time and by size.
+`ChannelHttp` sends the codec's bytes unchanged and says of every failure whether the request can
+have left; it never repeats a request itself. `WebhookHttp` goes to hosts that merchants chose:
+it resolves the name itself at each delivery, judges every address, and connects to those only.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from gateway.adapters.http.addresses import AddressBlocked, AddressGuard, IpNetwork
+from gateway.adapters.http.names import Names, NameUnknown, SystemNames
+from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
+from gateway.domain.errors import TillgateError
+from gateway.domain.urls import UrlParts, literal_address, parse_url
+from gateway.domain.webhook import RETRY_AFTER_CHARS_MAX, NetworkFault, WebhookAnswer
+
+CHANNEL_CONNECT_S = 1
+CHANNEL_TOTAL_S = 5
+CHANNEL_ANSWER_BYTES_MAX = 1024 * 1024
+CHANNEL_CONNECTIONS_MAX = 512
+CHANNEL_KEEPALIVE_S = 15
+CHANNEL_NAMES_KEPT_S = 10
+WEBHOOK_TOTAL_S = 15
+WEBHOOK_ANSWER_BYTES_MAX = 64 * 1024
+# Shorter than what common servers keep an idle connection, so that few are found cut.
+WEBHOOK_KEEPALIVE_S = 2
+HEADER_BYTES_MAX = 8 * 1024
+HEADERS_MAX = 100
+READ_BUFFER_BYTES = 16 * 1024
+USER_AGENT = "Tillgate"
+
+
+class _Progress:
+    """How far one request got: `connected` before its first byte could leave, `reused` if not
+    on a new connection."""
+
+    __slots__ = ("connected", "reused")
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.reused = False
+
+
+def _progress_traces() -> aiohttp.TraceConfig:
+    """Traces that fill in the `_Progress` given as the request's trace context.
+
+    The fact is taken from the connector rather than guessed from the kind of exception.
+    """
+
+    async def on_new(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.connected = True
+
+    async def on_reused(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.connected = True
+        context.trace_request_ctx.reused = True
+
+    traces = aiohttp.TraceConfig()
+    traces.on_connection_create_end.append(on_new)
+    traces.on_connection_reuseconn.append(on_reused)
+    return traces
+
+
+def _session(
+    connector: aiohttp.TCPConnector, *, connect_s: float | None, headers: Mapping[str, str]
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+        skip_auto_headers=("Content-Type",),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        # The end of the whole exchange is set around it, by `asyncio.timeout`.
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s),
+        read_bufsize=READ_BUFFER_BYTES,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        max_headers=HEADERS_MAX,
+        trace_configs=[_progress_traces()],
+    )
+
+
+def _fault_of(failure: Exception) -> NetworkFault:
+    """The one word for why there was no answer; it says nothing of the request's content."""
+    cause = failure.os_error if isinstance(failure, aiohttp.ClientConnectorError) else failure
+    if isinstance(cause, AddressBlocked):
+        return "blocked_address"
+    if isinstance(failure, (TimeoutError, aiohttp.ServerTimeoutError)) or isinstance(
+        cause, TimeoutError
+    ):
+        return "timeout"
+    if isinstance(failure, (NameUnknown, aiohttp.ClientConnectorDNSError)):
+        return "dns"
+    if isinstance(failure, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return "tls"
+    if isinstance(failure, aiohttp.ClientConnectorError):
+        return "refused"
+    if isinstance(failure, (TillgateError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+        return "bad_url"
+    return "protocol"
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes | None:
+    """The body, or None if it has more than `bytes_max` bytes; what follows is not read."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > bytes_max:
+            return None
+    return bytes(body)
+
+
+def _resolved(host: str, port: int, addresses: Sequence[str]) -> list[ResolveResult]:
+    return [
+        {
+            "hostname": host,
+            "host": address,
+            "port": port,
+            "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+            "proto": 0,
+            "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        }
+        for address in addresses
+    ]
+
+
+class _NamesResolver(AbstractResolver):
+    """The port `Names` in the shape that the connector asks for."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return _resolved(host, port, await self._names.lookup(host))
+
+    async def close(self) -> None:
+        """The names belong to who made them."""
+
+
+# --- channels -----------------------------------------------------------------------------------
+
+
+def _folded(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header names in lower case; repeated ones joined as RFC 9110 section 5.3 says."""
+    folded: dict[str, str] = {}
+    for name, value in headers.items():
+        name = name.lower()
+        folded[name] = f"{folded[name]}, {value}" if name in folded else value
+    return folded
+
+
+class ChannelHttp:
+    """Sends requests to channels over kept connections. Make it inside a running event loop.
+
+    `tls` replaces the system's certificate authorities, `connect_s` is the time for name,
+    connection and TLS together, `total_s` that for the whole exchange.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: Names | None = None,
+        tls: ssl.SSLContext | None = None,
+        connect_s: float = CHANNEL_CONNECT_S,
+        total_s: float = CHANNEL_TOTAL_S,
+        answer_bytes_max: int = CHANNEL_ANSWER_BYTES_MAX,
+    ) -> None:
+        self._names = names or SystemNames()
+        self._total_s = total_s
+        self._answer_bytes_max = answer_bytes_max
+        connector = aiohttp.TCPConnector(
+            limit=CHANNEL_CONNECTIONS_MAX,
+            keepalive_timeout=CHANNEL_KEEPALIVE_S,
+            ssl=tls or True,
+            resolver=_NamesResolver(self._names),
+            ttl_dns_cache=CHANNEL_NAMES_KEPT_S,
+        )
+        self._session = _session(connector, connect_s=connect_s, headers={})
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """What the channel answered, whatever the status. Raises ChannelSilent if nothing usable.
+
+        Nothing is sent twice, and 3xx is an answer like any other.
+        """
+        progress = _Progress()
+        try:
+            target = URL(request.url, encoded=True)
+        except ValueError as failure:
+            raise ChannelSilent("bad_url", sent=False) from failure
+        try:
+            async with asyncio.timeout(self._total_s):
+                return await self._exchange(target, request, progress)
+        except (aiohttp.ClientError, OSError) as failure:
+            raise ChannelSilent(_fault_of(failure), sent=progress.connected) from failure
+
+    async def _exchange(
+        self, target: URL, request: HttpRequest, progress: _Progress
+    ) -> HttpResponse:
+        response = await self._session.request(
+            request.method,
+            target,
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        )
+        try:
+            body = await _read(response, self._answer_bytes_max)
+            if body is None:
+                raise ChannelSilent("too_large", sent=True)
+            return HttpResponse(response.status, _folded(response.headers), body)
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Close every connection and abandon the look-ups under way."""
+        await self._session.close()
+        self._names.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+
+class _Pinned:
+    """The target of the delivery that runs in this context, and the addresses that passed."""
+
+    __slots__ = ("addresses", "host", "tls")
+
+    def __init__(self, host: str, addresses: tuple[str, ...], *, tls: bool) -> None:
+        self.host = host
+        self.addresses = addresses
+        self.tls = tls
+
+
+_pinned: ContextVar[_Pinned] = ContextVar("_pinned")
+
+
+class _PinnedResolver(AbstractResolver):
+    """Gives the connector the vetted addresses of the delivery under way, and no others."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        pinned = _pinned.get(None)
+        if pinned is None or pinned.host != host:
+            raise AddressBlocked("the host was not vetted")
+        return _resolved(host, port, pinned.addresses)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class WebhookHttp:
+    """Delivers webhooks to hosts that merchants chose. Make it inside a running event loop.
+
+    `allow` names ranges that may be reached although they are not global, also by plain http;
+    it is empty in live mode. `tls` replaces the system's certificate authorities, `total_s` is
+    the time for a whole delivery. How many run at once per endpoint is the caller's to bound:
+    there is no common limit here, so that one receiver's slowness takes nothing from another.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Sequence[IpNetwork] = (),
+        names: Names | None = None,
+        tls: ssl.SSLContext | None = None,
+        total_s: float = WEBHOOK_TOTAL_S,
+    ) -> None:
+        self._guard = AddressGuard(allow)
+        self._names = names or SystemNames()
+        self._total_s = total_s
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=WEBHOOK_KEEPALIVE_S,
+            ssl=tls or True,
+            resolver=_PinnedResolver(),
+            use_dns_cache=False,
+            socket_factory=self._open_socket,
+        )
+        self._session = _session(
+            connector, connect_s=None, headers={"Content-Type": "application/json"}
+        )
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        """One delivery of `body`. Never raises for what the network or the receiver does.
+
+        At most `WEBHOOK_ANSWER_BYTES_MAX` of an answer are read, then it is cut: the status
+        counts. An answer that is not whole when time is up is none.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        status: int | None = None
+        retry_after: str | None = None
+        error: NetworkFault | None = None
+        try:
+            async with asyncio.timeout(self._total_s):
+                status, retry_after = await self._deliver(url, headers, body)
+        except (aiohttp.ClientError, OSError, TillgateError) as failure:
+            error = _fault_of(failure)
+        return WebhookAnswer(
+            status=status, retry_after=retry_after, error=error, duration_s=loop.time() - began
+        )
+
+    async def _deliver(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str | None]:
+        parts = parse_url(url)
+        target = URL(url, encoded=True).with_host(parts.host)
+        token = _pinned.set(await self._vet(parts))
+        try:
+            progress = _Progress()
+            try:
+                return await self._exchange(target, headers, body, progress)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A kept connection that the receiver had cut: the fault is ours, and a webhook
+                # may come twice. Once, so that a receiver that always cuts is not hammered.
+                if not progress.reused:
+                    raise
+                return await self._exchange(target, headers, body, _Progress())
+        finally:
+            _pinned.reset(token)
+
+    async def _exchange(
+        self, target: URL, headers: Mapping[str, str], body: bytes, progress: _Progress
+    ) -> tuple[int, str | None]:
+        response = await self._session.post(
+            target,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        )
+        try:
+            await _read(response, WEBHOOK_ANSWER_BYTES_MAX)
+            retry_after = response.headers.get("Retry-After")
+            if retry_after is not None:
+                retry_after = retry_after[:RETRY_AFTER_CHARS_MAX]
+            return response.status, retry_after
+        finally:
+            response.close()
+
+    async def _vet(self, parts: UrlParts) -> _Pinned:
+        """The addresses behind the URL's host, if webhooks may reach each of them."""
+        tls = parts.scheme == "https"
+        spelt_out = literal_address(parts.host)
+        found = (str(spelt_out),) if spelt_out else await self._names.lookup(parts.host)
+        return _Pinned(parts.host, self._guard.vet(found, tls=tls), tls=tls)
+
+    def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """The last gate: whatever chose the address, it is judged again before it is connected."""
+        family, kind, protocol, _, (host, *_) = address
+        pinned = _pinned.get(None)
+        if pinned is None or not self._guard.admits(ip_address(host), tls=pinned.tls):
+            raise AddressBlocked("the address is not one that webhooks may reach")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    async def close(self) -> None:
+        """Close every connection and abandon the look-ups under way."""
+        await self._session.close()
+        self._names.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

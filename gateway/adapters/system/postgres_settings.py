@@ -1,0 +1,71 @@
+"""The settings under which an embedded Postgres runs, and what they promise.
+
+Law: names, values and the checks on them; nothing is started or written. All settings are given on
+the command line of the server, where neither postgresql.conf nor ALTER SYSTEM can change them.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from gateway.adapters.system.socket_folder import SOCKET_PORT
+
+SHARED_MEMORY_FOLDER = "/dev/shm"
+SHARED_MEMORY_BYTES_MIN = 256 * 1024 * 1024  # containers have 64 MB: too little for parallel plans
+
+DEFAULT_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "wal_level": "logical",
+        "max_connections": "200",
+        "shared_buffers": "256MB",
+        "max_wal_size": "2GB",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "cluster_name": "tillgate",
+        "logging_collector": "off",
+        "log_destination": "stderr",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_error_verbosity": "terse",  # DETAIL lines repeat the values of rows
+    }
+)
+# What the supervisor itself relies on; trust on a private socket is safe only without TCP.
+FIXED_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "listen_addresses": "",
+        "port": str(SOCKET_PORT),
+        "unix_socket_permissions": "0700",
+    }
+)
+SUPERVISED_SETTINGS = {*FIXED_SETTINGS, "unix_socket_directories", "data_directory"}
+
+
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Raise ValueError when one of `settings` is the supervisor's own."""
+    if own := SUPERVISED_SETTINGS & {*settings}:
+        raise ValueError(f"these settings are the supervisor's: {', '.join(sorted(own))}")
+
+
+def server_options(settings: Mapping[str, str], *, sockets: Path) -> list[str]:
+    """The options of `postgres` for these settings and that socket folder."""
+    complete = {
+        "dynamic_shared_memory_type": shared_memory_type(),
+        **settings,
+        **FIXED_SETTINGS,
+        "unix_socket_directories": str(sockets),
+    }
+    return [part for name, value in complete.items() for part in ("-c", f"{name}={value}")]
+
+
+def shared_memory_type() -> str:
+    """`posix`, or `mmap` (files in the cluster) where /dev/shm is missing or too small."""
+    try:
+        facts = os.statvfs(SHARED_MEMORY_FOLDER)
+    except OSError:
+        return "mmap"
+    writable = os.access(SHARED_MEMORY_FOLDER, os.W_OK)
+    roomy = facts.f_frsize * facts.f_blocks >= SHARED_MEMORY_BYTES_MIN
+    return "posix" if writable and roomy else "mmap"

@@ -1,0 +1,31 @@
+"""Attempts as rows of `attempts`.
+
+Law: conversion only; what is decided about them stands in `domain.payment`.
+"""
+
+from gateway.adapters.postgres.statements import load
+from gateway.adapters.postgres.tables import JSON, Table, by_id, id_codec
+from gateway.domain.payment import Attempt
+
+SQL = load(__file__)
+
+TABLE = Table(
+    "attempt",
+    Attempt,
+    codecs={
+        "merchant_id": id_codec("mch"),
+        "id": id_codec("att"),
+        "payment_id": id_codec("pay"),
+        "method_options": JSON,
+        "channel_account_id": id_codec("cac"),
+        "next_action": JSON,
+        "error": JSON,
+    },
+    loads={"attempt": by_id(SQL["load_by_id"])},
+    insert=SQL["insert"],
+    update=SQL["update"],
+    mutable=(
+        "method_options status due_at channel_order_no next_action error handed_out close_sent "
+        "sends queries not_found version"
+    ).split(),
+)

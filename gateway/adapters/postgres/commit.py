@@ -1,0 +1,461 @@
+"""Group commit: the Changes of concurrent requests of one shard, in one transaction.
+
+Law: what `submit` returns is durable. One set-based transaction carries whatever arrived while
+the last one was committing; when idle nothing waits.
+
+1. Equal creates are joined: the first goes into the batch, the others are judged against its row
+   after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
+2. A batch of nothing but new payments is one statement (`create_payments`). If fewer rows come
+   back than were sent (a repeat, a closed head, our own earlier run) it is rolled back and goes
+   the long way: take the heads, load the needed rows, decide each Change again against the rows
+   as those before it left them, write each row once where its version is the loaded one, move the
+   heads by the rows really written. A Change that drops out has touched nothing.
+3. An error of the batch bisects it; the poisoned Change falls out alone.
+4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` decides on another
+   connection: committed is answered, aborted is run again, in progress is waited for. Running
+   again with the same ids is always safe.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+
+from gateway.adapters.postgres.batch import Batch, BatchRefused, Submitted
+from gateway.adapters.postgres.statements import load
+from gateway.domain.change import Change, Writes
+from gateway.domain.errors import TillgateError
+
+SQL = load(__file__)
+
+BATCH_CHANGES_MAX = 256
+QUEUE_CHANGES_MAX = 8_192
+LANES = 2
+SECOND_LANE_AFTER_S = 0.02
+ANSWER_WAIT_S = 10.0
+STALLED_AFTER_S = 2.0
+LOCK_TIMEOUT_MS = 200
+SLOW_LANES_MAX = 8
+RECONNECTS_MAX = 2
+RETRY_DELAY_S = 0.05
+OUTCOME_POLL_S = 0.1
+OUTCOME_WAIT_S = 120.0
+GOODBYE_S = 2.0
+SYNC_WAIT_CANCELED = "canceling wait for synchronous replication"
+
+log = logging.getLogger("tillgate.commit")
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+Observe = Callable[[int, float, str], None]
+Committed = Callable[[Sequence[Submitted]], None]
+
+
+class CommitLost(Exception):
+    """The connection went away while COMMIT was under way; `transaction` names what to look up."""
+
+    def __init__(self, transaction: str) -> None:
+        super().__init__(transaction)
+        self.transaction = transaction
+
+
+_TRANSIENT = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+    asyncpg.SerializationError,
+)
+_DISCONNECTED = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    OSError,
+)
+
+
+def unknown_outcome() -> TillgateError:
+    """The answer when a request may or may not have been recorded."""
+    return TillgateError(
+        "outcome_unknown",
+        "The request may or may not have been recorded. Send the same request again.",
+    )
+
+
+def shard_unavailable() -> TillgateError:
+    """The answer when nothing was recorded because the shard could not be reached."""
+    return TillgateError(
+        "shard_unavailable", "The merchant's shard cannot be reached; nothing was recorded."
+    )
+
+
+class Committer:
+    """The one writer of a shard in this process.
+
+    `connect` opens a connection as the application role with the limits of `connect.py`;
+    `committed` is told the Changes of each commit; `observe` gets batch size, seconds and kind.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        committed: Committed | None = None,
+        observe: Observe | None = None,
+        lanes: int = LANES,
+    ) -> None:
+        self._connect = connect
+        self._committed = committed
+        self._observe = observe
+        self._queue: deque[Submitted] = deque()
+        self._joined: dict[tuple[str, str, str], Submitted] = {}
+        self._lanes = lanes
+        self._free: deque[int] = deque(range(lanes))
+        self._connections: dict[int, asyncpg.Connection] = {}
+        self._commit_since: dict[int, float] = {}
+        self._slow_lane = lanes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started_at = 0.0
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: deque[Submitted] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._slow: dict[str, deque[Submitted]] = {}
+        self._closed = False
+
+    # --- the door --------------------------------------------------------------------------------
+
+    def submit(self, change: Change) -> asyncio.Future[Writes]:
+        """Queue a Change; the future ends once it is durable, refused, or of unknown outcome.
+
+        Raises `overloaded` when the queue is full and `shard_unavailable` while a COMMIT hangs.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._closed or self.is_stalled(now):
+            raise shard_unavailable()
+        if len(self._queue) >= QUEUE_CHANGES_MAX:
+            raise TillgateError("overloaded", "Too many requests are waiting; try again.")
+        submitted = Submitted(change, loop.create_future(), now)
+        self._waiting.append(submitted)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
+        self._enqueue(submitted)
+        return submitted.future
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether a COMMIT has been under way for more than two seconds."""
+        return any(now - since > STALLED_AFTER_S for since in self._commit_since.values())
+
+    @property
+    def depth(self) -> int:
+        """How many Changes wait for their batch."""
+        return len(self._queue)
+
+    async def close(self) -> None:
+        """Finish what was submitted, then end the connections."""
+        self._closed = True
+        while self._tasks or self._queue:
+            self._consider()
+            if self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for handle in (self._timer, self._sweeper):
+            if handle is not None:
+                handle.cancel()
+        for connection in self._connections.values():
+            await _end_politely(connection)
+
+    # --- gathering -------------------------------------------------------------------------------
+
+    def _enqueue(self, submitted: Submitted) -> None:
+        number = submitted.change.number
+        if number is not None:
+            key = (submitted.change.merchant_id, number.kind, number.key)
+            first = self._joined.get(key)
+            if first is not None:
+                first.followers.append(submitted)
+                return
+            self._joined[key] = submitted
+        aside = self._slow.get(submitted.change.merchant_id)
+        if aside is not None:
+            aside.append(submitted)
+            return
+        self._queue.append(submitted)
+        if not self._scheduled and self._free:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._consider)
+
+    def _consider(self) -> None:
+        """Start a lane if there is work, and a second one only if the first takes its time."""
+        self._scheduled = False
+        loop = asyncio.get_running_loop()
+        if not self._queue or not self._free:
+            return
+        now = loop.time()
+        busy = self._lanes - len(self._free)
+        if busy and len(self._queue) < BATCH_CHANGES_MAX:
+            wait = self._started_at + SECOND_LANE_AFTER_S - now
+            if wait > 0:
+                if self._timer is None or self._timer.cancelled() or self._timer.when() < now:
+                    self._timer = loop.call_later(wait, self._consider)
+                return
+        self._started_at = now
+        lane = self._free.popleft()
+        task = loop.create_task(self._run_lane(lane))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_lane(self, lane: int) -> None:
+        try:
+            while self._queue:
+                count = min(len(self._queue), BATCH_CHANGES_MAX)
+                self._started_at = asyncio.get_running_loop().time()
+                await self._commit(lane, [self._queue.popleft() for _ in range(count)])
+        finally:
+            self._free.append(lane)
+
+    def _set_aside(self, part: list[Submitted]) -> None:
+        """Give a merchant whose head is held by somebody else a lane of its own for a while."""
+        merchant = part[0].change.merchant_id
+        aside = self._slow.get(merchant)
+        if aside is not None:
+            aside.extend(part)
+            return
+        if len(self._slow) >= SLOW_LANES_MAX:
+            self._refuse(part, shard_unavailable())
+            return
+        self._slow[merchant] = deque(part)
+        self._slow_lane += 1
+        task = asyncio.get_running_loop().create_task(self._run_slow(merchant, self._slow_lane))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_slow(self, merchant: str, lane: int) -> None:
+        aside = self._slow[merchant]
+        try:
+            while aside:
+                count = min(len(aside), BATCH_CHANGES_MAX)
+                part = [aside.popleft() for _ in range(count)]
+                await self._commit(lane, part, patient=True)
+        finally:
+            del self._slow[merchant]
+            connection = self._connections.pop(lane, None)
+            if connection is not None:
+                await _end_politely(connection)
+
+    def _sweep(self) -> None:
+        """End the wait of those who waited long enough; their COMMIT goes on."""
+        loop = asyncio.get_running_loop()
+        self._sweeper = None
+        now = loop.time()
+        while self._waiting and (
+            self._waiting[0].future.done() or now - self._waiting[0].at >= ANSWER_WAIT_S
+        ):
+            late = self._waiting.popleft()
+            if not late.future.done():
+                late.future.set_exception(unknown_outcome())
+        if self._waiting:
+            self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
+
+    # --- one batch -------------------------------------------------------------------------------
+
+    async def _commit(self, lane: int, changes: list[Submitted], *, patient: bool = False) -> None:
+        """Bring every Change of a batch to an end: durable, refused, or given up.
+
+        `patient` waits for a held head; otherwise its merchant is set aside.
+        """
+        todo: list[tuple[list[Submitted], int]] = [(changes, 0)]
+        while todo:
+            part, tries = todo.pop()
+            started = time.perf_counter()
+            batch = Batch(part)
+            try:
+                await self._write(lane, batch)
+            except CommitLost as lost:
+                await self._drop(lane)
+                if await self._was_committed(lane, lost.transaction):
+                    self._finish(batch, started)
+                else:
+                    todo.append((part, tries))
+            except _DISCONNECTED:
+                await self._drop(lane)
+                if tries >= RECONNECTS_MAX:
+                    self._refuse(part, shard_unavailable())
+                else:
+                    await asyncio.sleep(RETRY_DELAY_S * tries)
+                    todo.append((part, tries + 1))
+            except _TRANSIENT:
+                await self._drop_if_open(lane)
+                if len({each.change.merchant_id for each in part}) > 1:
+                    todo.extend(_halves(part, tries))
+                elif not patient:
+                    self._set_aside(part)
+                elif asyncio.get_running_loop().time() - part[0].at < ANSWER_WAIT_S:
+                    todo.append((part, tries))
+                else:
+                    self._refuse(part, shard_unavailable())
+            except BatchRefused as refused:
+                self._refuse(part, refused.error)
+            except Exception as error:
+                await self._drop_if_open(lane)
+                if len(part) > 1:
+                    todo.extend(_halves(part, tries))
+                else:
+                    log.exception("a change could not be written")
+                    self._refuse(part, error)
+            else:
+                self._finish(batch, started)
+
+    async def _write(self, lane: int, batch: Batch) -> None:
+        connection = await self._connection(lane)
+        if batch.is_fresh:
+            await connection.execute("begin")
+            try:
+                transaction = await batch.create(connection)
+            except asyncpg.ForeignKeyViolationError:
+                transaction = None  # an attempt whose payment was not new
+            if transaction is not None:
+                await self._end(lane, connection, transaction)
+                return
+            await connection.execute("rollback")
+        await connection.execute("begin")
+        transaction = await batch.decide_and_write(connection)
+        await self._end(lane, connection, transaction)
+
+    async def _end(self, lane: int, connection: asyncpg.Connection, transaction: str) -> None:
+        """COMMIT. From here to its answer nothing is known of the transaction."""
+        self._commit_since[lane] = asyncio.get_running_loop().time()
+        warned: list[str] = []
+
+        def listen(_: object, message: Any) -> None:
+            if SYNC_WAIT_CANCELED in str(message):
+                warned.append(str(message))
+
+        connection.add_log_listener(listen)
+        try:
+            await connection.execute("commit")
+        except _DISCONNECTED as error:
+            raise CommitLost(transaction) from error
+        finally:
+            self._commit_since.pop(lane, None)
+            if not connection.is_closed():
+                connection.remove_log_listener(listen)
+        if warned:
+            # Committed here, but not where a failover would look: nobody may be told.
+            raise BatchRefused(unknown_outcome())
+
+    async def _was_committed(self, lane: int, transaction: str) -> bool:
+        """Look a lost COMMIT up; while it is in progress absence proves nothing, so wait."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._commit_since[lane] = started
+        try:
+            while loop.time() - started < OUTCOME_WAIT_S:
+                try:
+                    connection = await self._connection(lane)
+                    outcome = await connection.fetchval(SQL["outcome_of"].text, transaction)
+                except (*_DISCONNECTED, *_TRANSIENT):
+                    await self._drop(lane)
+                else:
+                    if outcome != "in progress":
+                        return outcome == "committed"
+                await asyncio.sleep(OUTCOME_POLL_S)
+        finally:
+            self._commit_since.pop(lane, None)
+        # Nobody answered for two minutes: run again; own rows are recognised by their ids.
+        return False
+
+    # --- endings ---------------------------------------------------------------------------------
+
+    def _finish(self, batch: Batch, started: float) -> None:
+        for submitted in batch.changes:
+            self._unjoin(submitted)
+            if submitted.error is not None:
+                _set_error(submitted.future, submitted.error)
+            elif not submitted.future.done():
+                submitted.future.set_result(submitted.writes)
+        for submitted in batch.changes:
+            followers, submitted.followers = submitted.followers, []
+            for follower in followers:
+                self._follow(submitted, follower)
+        if self._observe is not None:
+            kind = "create" if batch.went_short else "decide"
+            self._observe(len(batch.changes), time.perf_counter() - started, kind)
+        if self._committed is not None:
+            self._committed([s for s in batch.changes if s.error is None])
+
+    def _follow(self, first: Submitted, follower: Submitted) -> None:
+        """Judge a joined create against the row that the first one made."""
+        if first.error is not None or first.rows is None:
+            self._enqueue(follower)
+            return
+        try:
+            writes = follower.change.decide(first.rows)
+        except Exception as error:
+            _set_error(follower.future, error)
+        else:
+            if not follower.future.done():
+                follower.future.set_result(writes)
+
+    def _refuse(self, part: Iterable[Submitted], error: BaseException) -> None:
+        for submitted in part:
+            self._unjoin(submitted)
+            for each in (submitted, *submitted.followers):
+                _set_error(each.future, error)
+            submitted.followers = []
+
+    def _unjoin(self, submitted: Submitted) -> None:
+        number = submitted.change.number
+        if number is not None:
+            key = (submitted.change.merchant_id, number.kind, number.key)
+            if self._joined.get(key) is submitted:
+                del self._joined[key]
+
+    # --- connections -----------------------------------------------------------------------------
+
+    async def _connection(self, lane: int) -> asyncpg.Connection:
+        connection = self._connections.get(lane)
+        if connection is None or connection.is_closed():
+            connection = self._connections[lane] = await self._connect()
+        return connection
+
+    async def _drop(self, lane: int) -> None:
+        """End a connection in doubt; it is never used again."""
+        connection = self._connections.pop(lane, None)
+        if connection is not None:
+            connection.terminate()
+
+    async def _drop_if_open(self, lane: int) -> None:
+        """Roll back; a connection that cannot is ended."""
+        connection = self._connections.get(lane)
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.execute("rollback")
+        except Exception:
+            await self._drop(lane)
+
+
+async def _end_politely(connection: asyncpg.Connection) -> None:
+    """Close a connection; one that does not answer is ended."""
+    try:
+        await connection.close(timeout=GOODBYE_S)
+    except (TimeoutError, *_DISCONNECTED):
+        connection.terminate()
+
+
+def _halves(part: list[Submitted], tries: int) -> list[tuple[list[Submitted], int]]:
+    part = sorted(part, key=lambda each: each.change.merchant_id)
+    middle = len(part) // 2
+    return [(part[middle:], tries), (part[:middle], tries)]
+
+
+def _set_error(future: asyncio.Future[Writes], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,345 @@
+"""The directory in memory: who takes part, followed at a second's distance.
+
+Law: what is looked up on every request is answered from memory. Once a second the version of the
+directory is asked for and everything that was written since is taken over, so that a revocation is
+effective everywhere within seconds. While the directory is away its readers go on with what they
+hold, say so (`away_for_s`), and after `DIRECTORY_STALE_MAX_S` refuse with `shard_unavailable`.
+An id that is not in memory is looked up, at most `LOOKUPS_PER_S_MAX` times a second for strangers'
+ids; that it does not exist is believed until the next round.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any, TypeVar
+
+import asyncpg
+
+from gateway.adapters.postgres.connect import open_pool
+from gateway.adapters.postgres.directory_change import GONE
+from gateway.adapters.postgres.directory_memory import DirectoryMemory
+from gateway.adapters.postgres.directory_rows import (
+    MerchantRow,
+    account_of,
+    key_of,
+    merchant_of,
+)
+from gateway.adapters.postgres.shards import Shards
+from gateway.adapters.postgres.statements import load
+from gateway.adapters.system.vault import SecretUnreadable, Vault
+from gateway.domain import ids
+from gateway.domain.errors import TillgateError
+from gateway.domain.idempotency import Fingerprints
+from gateway.domain.merchant import ChannelAccount, Key, Merchant
+
+SQL = load(__file__)
+
+FOLLOW_EVERY_S = 1.0
+FOLLOW_WAIT_S = 2.0
+LOOKUP_WAIT_S = 2.0
+LOOKUPS_PER_S_MAX = 20
+DIRECTORY_STALE_MAX_S = 900.0
+CONNECTIONS_MAX = 4
+HELD_AT_START_MAX = 10_000
+CHANGES_PER_ROUND_MAX = 10_000
+INSTANCE_PURPOSES = frozenset({"fingerprint", "cursor", "checkout"})
+
+_Value = TypeVar("_Value")
+log = logging.getLogger("tillgate.directory")
+
+
+def _unavailable() -> TillgateError:
+    return TillgateError("shard_unavailable", "The directory cannot be reached.")
+
+
+class Allowance:
+    """At most so many of something per second, and as many at once."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._left = per_s
+        self._at = monotonic()
+
+    def take(self) -> bool:
+        """Whether there is one left; takes it."""
+        now = monotonic()
+        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class PostgresDirectory:
+    """The Directory port over the first database. Made by `open_directory`."""
+
+    def __init__(self, pool: asyncpg.Pool, *, shards: Shards, vault: Vault) -> None:
+        self.pool = pool
+        self.house_id = ""
+        self.mode = ""
+        self.fingerprints: Fingerprints
+        self._fingerprint_keys: Mapping[int, bytes] = {}
+        self.cursor_keys: Mapping[int, bytes] = {}
+        self.checkout_keys: Mapping[int, bytes] = {}
+        self._shards = shards
+        self._vault = vault
+        self._memory = DirectoryMemory()
+        self._confirmed_at = monotonic()
+        self._strangers = Allowance(LOOKUPS_PER_S_MAX)
+        self._callers = Allowance(LOOKUPS_PER_S_MAX)
+        self._under_way: dict[str, asyncio.Task[Any]] = {}
+        self._round = asyncio.Lock()
+        self._follower: asyncio.Task[None] | None = None
+
+    # --- from memory ---------------------------------------------------------------------------
+
+    def key(self, key_id: str) -> Key | None:
+        """The key, if it is in memory. Raises `shard_unavailable` when memory is too old."""
+        if monotonic() - self._confirmed_at > DIRECTORY_STALE_MAX_S:
+            raise _unavailable()
+        return self._memory.keys.get(key_id)
+
+    def merchant(self, merchant_id: str) -> Merchant | None:
+        """The merchant, if it is in memory. Raises `shard_unavailable` when memory is too old."""
+        if monotonic() - self._confirmed_at > DIRECTORY_STALE_MAX_S:
+            raise _unavailable()
+        return self._memory.merchants.get(merchant_id)
+
+    def data_key(self, merchant_id: str) -> bytes:
+        """The sealed data key of a merchant that was looked up before.
+
+        Raises `shard_unavailable` if the merchant is not in memory.
+        """
+        data_key = self._memory.data_keys.get(merchant_id)
+        if data_key is None:
+            raise _unavailable()
+        return data_key
+
+    @property
+    def version(self) -> int:
+        """Up to which version of the directory every change is in memory."""
+        return self._memory.version
+
+    @property
+    def away_for_s(self) -> float:
+        """Seconds since the directory could last be asked, 0 while all is well."""
+        silent_s = monotonic() - self._confirmed_at
+        return silent_s if silent_s > FOLLOW_EVERY_S + FOLLOW_WAIT_S else 0.0
+
+    # --- asking if need be ---------------------------------------------------------------------
+
+    async def find_key(self, key_id: str) -> Key | None:
+        """The key, or None: unknown, or one stranger's id too many in this second."""
+        return await self._find(key_id, self.key, self._ask_key, self._strangers)
+
+    async def find_merchant(self, merchant_id: str) -> Merchant | None:
+        """The merchant, or None."""
+        return await self._find(merchant_id, self.merchant, self._ask_merchant, self._strangers)
+
+    async def find_account(self, account_id: str) -> ChannelAccount | None:
+        """A channel account, or None. Its merchant is in memory afterwards."""
+        account = await self._find(
+            account_id, self._memory.accounts.get, self._ask_account, self._callers
+        )
+        if account is not None and self.merchant(account.merchant_id) is None:
+            await self._join(account.merchant_id, self._ask_merchant)
+        return account
+
+    async def find_accounts_of(self, merchant_id: str) -> Sequence[ChannelAccount]:
+        """All channel accounts of a merchant that exists, oldest first."""
+        if self.merchant(merchant_id) is None:
+            await self._join(merchant_id, self._ask_merchant)
+        accounts = self._memory.accounts_of.get(merchant_id)
+        if accounts is None:
+            accounts = await self._join(f"of {merchant_id}", self._ask_accounts_of)
+        return accounts
+
+    async def _find(
+        self,
+        text: str,
+        held: Callable[[str], _Value | None],
+        ask: Callable[[str], Awaitable[_Value | None]],
+        allowance: Allowance,
+    ) -> _Value | None:
+        found = held(text)
+        if found is not None or text in self._memory.absent:
+            return found
+        if text not in self._under_way and not allowance.take():
+            return None
+        return await self._join(text, ask)
+
+    async def _join(self, text: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
+        """Ask, or wait for the one who asks the same already."""
+        task = self._under_way.get(text)
+        if task is None:
+            task = asyncio.ensure_future(ask(text.removeprefix("of ")))
+            self._under_way[text] = task
+            task.add_done_callback(lambda done: self._under_way.pop(text, None))
+        return await asyncio.shield(task)
+
+    async def _ask_key(self, key_id: str) -> Key | None:
+        record = (await self._fresh("find_key", key_id))[0]
+        if record["key_id"] is None:
+            self._memory.keep_absent(key_id)
+            return None
+        try:
+            key = key_of(self._vault, record)
+        except SecretUnreadable:
+            log.error("key %s cannot be opened", key_id)
+            self._memory.keep_absent(key_id)
+            return None
+        self._memory.keep_keys([key])
+        return key
+
+    async def _ask_merchant(self, merchant_id: str) -> Merchant | None:
+        record = (await self._fresh("find_merchant", merchant_id))[0]
+        if record["merchant_id"] is None:
+            self._memory.keep_absent(merchant_id)
+            return None
+        row = merchant_of(record)
+        self._memory.keep_merchants([row])
+        return row.merchant
+
+    async def _ask_account(self, account_id: str) -> ChannelAccount | None:
+        record = (await self._fresh("find_account", account_id))[0]
+        if record["channel_account_id"] is None:
+            self._memory.keep_absent(account_id)
+            return None
+        account = account_of(self._vault, record)
+        self._memory.keep_accounts([account])
+        return account
+
+    async def _ask_accounts_of(self, merchant_id: str) -> tuple[ChannelAccount, ...]:
+        records = await self._fresh("find_accounts_of", merchant_id)
+        accounts = tuple(
+            account_of(self._vault, record)
+            for record in records
+            if record["channel_account_id"] is not None
+        )
+        if records:
+            self._memory.keep_accounts_of(merchant_id, accounts)
+        return accounts
+
+    async def _fresh(self, name: str, text: str) -> list[Any]:
+        """Records as of a version that memory has not left behind."""
+        while True:
+            records = await self.fetch(name, ids.to_hex(text))
+            if not records or self._memory.is_fresh(records[0]["as_of"]):
+                return records
+
+    async def fetch(self, name: str, *arguments: object) -> list[Any]:
+        """The records of a statement of the directory. Raises `shard_unavailable`."""
+        try:
+            async with asyncio.timeout(LOOKUP_WAIT_S):
+                return await self.pool.fetch(SQL[name].text, *arguments)
+        except (*GONE, asyncpg.QueryCanceledError) as error:
+            raise _unavailable() from error
+
+    # --- following -----------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read what every instance needs, and the newest merchants, keys and accounts."""
+        house = await self.fetch("house")
+        self.house_id = ids.from_uuid("mch", house[0]["merchant_id"])
+        await self.refresh(limit=HELD_AT_START_MAX)
+
+    async def refresh(self, *, limit: int = CHANGES_PER_ROUND_MAX) -> None:
+        """Take over every change since the last time. Raises `shard_unavailable`."""
+        async with self._round:
+            asked_at = monotonic()
+            state = (await self.fetch("state"))[0]
+            if state["version"] > self._memory.version:
+                self.mode = state["mode"]
+                await self._take_over(state["version"], limit)
+            self._memory.absent.clear()
+            self._confirmed_at = asked_at
+
+    async def _take_over(self, version: int, limit: int) -> None:
+        memory, after = self._memory, self._memory.version
+        merchants = await self.fetch("changed_merchants", after, limit)
+        keys = await self.fetch("changed_keys", after, limit)
+        accounts = await self.fetch("changed_accounts", after, limit)
+        self._take_installation_keys(await self.fetch("installation_keys"))
+        ranges = await self.fetch("shard_map")
+        self._shards.place([(r["bucket_from"], r["bucket_to"], r["shard"]) for r in ranges])
+        if max(len(merchants), len(keys), len(accounts)) >= limit:
+            # Not all that changed was read: begin again with what was.
+            self._memory = memory = DirectoryMemory()
+        memory.version = version
+        rows: Iterable[MerchantRow] = [merchant_of(record) for record in reversed(merchants)]
+        memory.keep_merchants(rows)
+        for record in reversed(keys):
+            try:
+                memory.keep_keys([key_of(self._vault, record)])
+            except SecretUnreadable:
+                key_id = ids.from_uuid("key", record["key_id"])
+                memory.forget_key(key_id)
+                log.error("key %s cannot be opened", key_id)
+        for record in reversed(accounts):
+            try:
+                memory.keep_accounts([account_of(self._vault, record)])
+            except SecretUnreadable:
+                account_id = ids.from_uuid("cac", record["channel_account_id"])
+                memory.forget_account(account_id, ids.from_uuid("mch", record["merchant_id"]))
+                log.error("channel account %s cannot be opened", account_id)
+
+    def _take_installation_keys(self, records: Iterable[Any]) -> None:
+        opened: dict[str, dict[int, bytes]] = {}
+        for record in records:
+            purpose, number = record["purpose"], record["number"]
+            if purpose in INSTANCE_PURPOSES:
+                key = self._vault.open_root(purpose, number, record["sealed"])
+                opened.setdefault(purpose, {})[number] = key
+        if opened["fingerprint"] != self._fingerprint_keys:
+            self._fingerprint_keys = opened["fingerprint"]
+            self.fingerprints = Fingerprints(self._fingerprint_keys)
+        self.cursor_keys = opened["cursor"]
+        self.checkout_keys = opened["checkout"]
+
+    def start(self) -> None:
+        """Begin to follow, in a task that lives until `close`."""
+        self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    async def _follow(self) -> None:
+        is_away = False
+        while True:
+            await asyncio.sleep(FOLLOW_EVERY_S)
+            try:
+                async with asyncio.timeout(FOLLOW_WAIT_S):
+                    await self.refresh()
+            except (TillgateError, TimeoutError):
+                if not is_away:
+                    log.warning("the directory is away; going on with what is in memory")
+                is_away = True
+                self._memory.absent.clear()
+            except Exception:
+                log.exception("the directory could not be followed")
+            else:
+                if is_away:
+                    log.warning("the directory is back")
+                is_away = False
+
+    async def close(self) -> None:
+        """Stop following and end the connections."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        await self.pool.close()
+
+
+async def open_directory(dsn: str, *, shards: Shards, vault: Vault) -> PostgresDirectory:
+    """The directory of the first database, loaded, its shard map given to `shards`, followed.
+
+    Raises `shard_unavailable` if it cannot be read, `SecretUnreadable` for another vault's.
+    """
+    pool = await open_pool(dsn, size_max=CONNECTIONS_MAX)
+    directory = PostgresDirectory(pool, shards=shards, vault=vault)
+    try:
+        await directory.load()
+    except BaseException:
+        await pool.close()
+        raise
+    directory.start()
+    return directory

@@ -1,0 +1,119 @@
+-- name: load_by_id
+-- The refunds of the given merchants and ids; their heads are held.
+select
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
+join refunds r on r.merchant_id = k.merchant_id and r.refund_id = k.key;
+
+-- name: load_by_number
+-- The refunds of the given merchants and refund numbers; their heads are held.
+select
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from unnest(:merchant_ids::uuid[], :keys::text[]) as k (merchant_id, key)
+join refunds r on r.merchant_id = k.merchant_id and r.merchant_refund_no = k.key;
+
+-- name: insert
+-- New refunds.
+insert into refunds (
+    merchant_id, refund_id, payment_id, attempt_id, merchant_refund_no, fingerprint,
+    fingerprint_key, channel, channel_account_id, amount, currency, status, created_at,
+    sent_at, due_at, reason, error, succeeded_at, sends, queries, not_found, version
+)
+select * from unnest(
+    :merchant_id::uuid[], :refund_id::uuid[], :payment_id::uuid[], :attempt_id::uuid[],
+    :merchant_refund_no::text[], :fingerprint::bytea[], :fingerprint_key::integer[],
+    :channel::text[], :channel_account_id::uuid[], :amount::bigint[], :currency::text[],
+    :status::text[], :created_at::timestamptz[], :sent_at::timestamptz[],
+    :due_at::timestamptz[], :reason::text[], :error::jsonb[], :succeeded_at::timestamptz[],
+    :sends::integer[], :queries::integer[], :not_found::integer[], :version::bigint[]
+)
+returning 1;
+
+-- name: update
+-- The changed refunds, each only where its stored version is the one that was loaded.
+update refunds r set
+    status = k.status, sent_at = k.sent_at, due_at = k.due_at, error = k.error,
+    succeeded_at = k.succeeded_at, sends = k.sends, queries = k.queries,
+    not_found = k.not_found, version = k.version
+from unnest(
+    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :status::text[],
+    :sent_at::timestamptz[], :due_at::timestamptz[], :error::jsonb[],
+    :succeeded_at::timestamptz[], :sends::integer[], :queries::integer[],
+    :not_found::integer[], :version::bigint[]
+) as k (
+    merchant_id, key, loaded, status, sent_at, due_at, error, succeeded_at, sends, queries,
+    not_found, version
+)
+where r.merchant_id = k.merchant_id and r.refund_id = k.key and r.version = k.loaded
+returning 1;
+
+-- name: touch
+-- Counts a repeat on its row: a repeated answer must wait for replication like any write.
+update refunds r set replays = r.replays + 1
+from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
+where r.merchant_id = k.merchant_id and r.refund_id = k.key
+returning 1;
+
+-- name: read_by_id
+-- Gathered reads: heads first, so that an open head without a refund means there is none.
+select k.ordinal, h.open,
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant_id, key, ordinal)
+left join heads h on h.merchant_id = k.merchant_id
+left join refunds r on r.merchant_id = k.merchant_id and r.refund_id = k.key;
+
+-- name: read_by_number
+-- The refund of a merchant's refund number.
+select
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from refunds r
+where r.merchant_id = :merchant_id and r.merchant_refund_no = :number;
+
+-- name: read_by_payment
+-- The refunds of a payment, oldest first.
+select
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from refunds r
+where r.merchant_id = :merchant_id and r.payment_id = :payment_id
+order by r.refund_id;
+
+-- name: list_page
+-- A page of a merchant's refunds, newest first, by the order of their ids.
+select
+    r.merchant_id, r.refund_id, r.payment_id, r.attempt_id, r.merchant_refund_no,
+    r.fingerprint, r.fingerprint_key, r.channel, r.channel_account_id, r.amount, r.currency,
+    r.status, r.created_at, r.sent_at, r.due_at, r.reason, r.error, r.succeeded_at, r.sends,
+    r.queries, r.not_found, r.version
+from refunds r
+where r.merchant_id = :merchant_id
+    and r.refund_id < :before::uuid and r.refund_id >= :from::uuid
+    and (:payment_id::uuid is null or r.payment_id = :payment_id)
+    and (:status::text is null or r.status = :status)
+order by r.refund_id desc
+limit :limit;
+
+-- name: due
+-- Refunds whose silence is to be asked about, of the buckets that the worker has leased.
+-- scope: buckets
+select r.merchant_id, r.refund_id
+from refunds r
+where r.due_at <= :now
+    and (((get_byte(uuid_send(r.merchant_id), 6) & 15) << 8)
+         | get_byte(uuid_send(r.merchant_id), 7)) between :bucket_from and :bucket_to
+order by r.due_at
+limit :limit;

@@ -1,0 +1,166 @@
+"""Chase: asking a channel about what it has not answered.
+
+Law: chase resolves, it never guesses. One round asks one question about one attempt or refund and
+commits the answer; `due_at` says when the next round comes. A create that moves no money before
+the payer acts may be sent again under the same number; a close that did not take is sent again.
+"""
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from gateway.center.conclude import Concluder
+from gateway.center.ports import Books, Clock, Directory, Reader
+from gateway.center.tell import Teller, pay_order, refund_order
+from gateway.channels.codec import Closed, NotFound, Paid, Unknown
+from gateway.domain.change import Change, Rows, Writes
+from gateway.domain.merchant import ChannelAccount
+from gateway.domain.payment import LIVING, SENDS_MAX, Attempt, Payment
+from gateway.domain.refund import Refund
+
+RESEND_DUE = timedelta(seconds=20)
+
+
+class Chase:
+    """One question to a channel, and what follows from its answer."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        reader: Reader,
+        directory: Directory,
+        teller: Teller,
+        concluder: Concluder,
+        clock: Clock,
+    ) -> None:
+        self._books = books
+        self._reader = reader
+        self._directory = directory
+        self._teller = teller
+        self._concluder = concluder
+        self._clock = clock
+
+    async def attempt(
+        self, merchant_id: str, attempt_id: str, *, actor: str, request_id: str | None = None
+    ) -> Payment | None:
+        """Ask about an attempt; the payment afterwards, None if there is nothing to ask."""
+        attempt = await self._reader.attempt(merchant_id, attempt_id)
+        if attempt is None or attempt.status not in LIVING:
+            return None
+        account = await self._directory.find_account(attempt.channel_account_id)
+        payment = await self._reader.payment(merchant_id, attempt.payment_id)
+        if account is None or payment is None:
+            return None
+        if attempt.status == "closing" and not attempt.close_sent:
+            return await self._close(payment, attempt, account, actor, request_id)
+        if attempt.status in ("submitted", "unknown") and self._may_resend(attempt):
+            return await self._resend(payment, attempt, account, actor, request_id)
+        return await self._query(payment, attempt, account, actor, request_id)
+
+    def _may_resend(self, attempt: Attempt) -> bool:
+        return (
+            not self._teller.is_single_shot(attempt)
+            and attempt.sends < SENDS_MAX
+            and self._clock.business() < attempt.expires_at
+        )
+
+    async def _query(
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        account: ChannelAccount,
+        actor: str,
+        request_id: str | None,
+    ) -> Payment:
+        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        outcome = await self._teller.query(account, order)
+        change = self._concluder.payment_change(
+            attempt, outcome, actor=actor, request_id=request_id
+        )
+        return (await self._books.submit(change)).result
+
+    async def _close(
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        account: ChannelAccount,
+        actor: str,
+        request_id: str | None,
+    ) -> Payment:
+        """Send the close; where it is not plainly done, ask at once what the order is."""
+        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        outcome = await self._teller.close(account, order)
+        change = self._concluder.payment_change(
+            attempt, outcome, actor=actor, request_id=request_id, closing=True
+        )
+        payment = (await self._books.submit(change)).result
+        if isinstance(outcome, Closed | NotFound | Paid) or payment.status != "closing":
+            return payment
+        return await self._query(payment, attempt, account, actor, request_id)
+
+    async def _resend(
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        account: ChannelAccount,
+        actor: str,
+        request_id: str | None,
+    ) -> Payment | None:
+        """Send a repeatable create again, counted before a byte leaves."""
+        now = self._clock.business()
+
+        def decide(rows: Rows) -> Writes:
+            present: Attempt = rows.get(attempt.place)
+            if present.version != attempt.version:
+                return Writes(result=None)
+            sent = replace(
+                present,
+                sends=present.sends + 1,
+                due_at=now + RESEND_DUE,
+                version=present.version + 1,
+            )
+            return Writes(rows=(sent,), result=sent)
+
+        counted = Change(
+            merchant_id=attempt.merchant_id,
+            actor=actor,
+            at=now,
+            request_id=request_id,
+            decide=decide,
+            needs=(attempt.place,),
+        )
+        sent = (await self._books.submit(counted)).result
+        if sent is None:
+            return None
+        order = pay_order(sent, subject=payment.subject, return_url=payment.return_url)
+        outcome = await self._teller.pay(account, order)
+        change = self._concluder.payment_change(sent, outcome, actor=actor, request_id=request_id)
+        return (await self._books.submit(change)).result
+
+    async def refund(
+        self, merchant_id: str, refund_id: str, *, actor: str, request_id: str | None = None
+    ) -> Refund | None:
+        """Ask about a refund; sent again under its number only if provably never executed."""
+        refund = await self._reader.refund(merchant_id, refund_id)
+        if refund is None or refund.status != "processing":
+            return refund
+        account = await self._directory.find_account(refund.channel_account_id)
+        attempt = await self._reader.attempt(merchant_id, refund.attempt_id)
+        if account is None or attempt is None:
+            return refund
+        order = refund_order(refund, attempt)
+        outcome = await self._teller.refund_query(account, order)
+        change = self._concluder.refund_change(
+            refund, outcome, actor=actor, request_id=request_id, queried=True
+        )
+        step = (await self._books.submit(change)).result
+        if not step.resend:
+            return step.refund
+        outcome = await self._teller.refund(account, order)
+        if isinstance(outcome, Unknown):
+            return step.refund
+        change = self._concluder.refund_change(
+            step.refund, outcome, actor=actor, request_id=request_id
+        )
+        return (await self._books.submit(change)).result.refund

@@ -1,0 +1,451 @@
+"""Pay: a merchant's order becomes a payment, and a payment gets an attempt at a channel.
+
+Beats: LOAD merchant's accounts (in memory) - DECIDE order, account, rows - COMMIT the attempt as
+submitted - TELL the channel, and COMMIT what it said. The attempt is durable before a byte leaves.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from gateway.center.conclude import Concluder
+from gateway.center.once import POLL_S, WAIT_S, Ongoing
+from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
+from gateway.center.tell import Teller, pay_order
+from gateway.domain import payment as payments
+from gateway.domain.change import Change, Need, Rows, Writes
+from gateway.domain.endpoint import check_version
+from gateway.domain.errors import TillgateError, not_found
+from gateway.domain.idempotency import Numbered, check_repeat
+from gateway.domain.merchant import ChannelAccount
+from gateway.domain.payment import Attempt, Payment
+from gateway.domain.person import PayerKey, payer_of
+
+SUBMITTED_DUE = timedelta(seconds=20)  # beyond every send of a live gateway
+
+
+EndLiving = Callable[[Payment], Awaitable[Payment]]
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What a merchant wants paid; already checked field by field."""
+
+    merchant_order_no: str
+    amount: int
+    currency: str
+    subject: str
+    method: str | None = None
+    method_options: Mapping[str, str] = field(default_factory=dict)
+    capture_method: str = "automatic"
+    expires_in: int = payments.EXPIRES_IN_DEFAULT_S
+    return_url: str | None = None
+    notify_url: str | None = None
+    customer: dict[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Created(Struct, frozen=True):
+    """The payment as it is now; `replayed` when its number existed before."""
+
+    payment: Payment
+    replayed: bool
+    attempt: Attempt | None = None
+
+
+class Pay:
+    """Creates payments and confirms them with a method."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        reader: Reader,
+        directory: Directory,
+        teller: Teller,
+        concluder: Concluder,
+        ongoing: Ongoing,
+        clock: Clock,
+        ids: Ids,
+        persons: Persons,
+        livemode: bool,
+    ) -> None:
+        self._books = books
+        self._reader = reader
+        self._directory = directory
+        self._teller = teller
+        self._concluder = concluder
+        self._ongoing = ongoing
+        self._clock = clock
+        self._ids = ids
+        self._persons = persons
+        self._livemode = livemode
+
+    # --- create ----------------------------------------------------------------------------------
+
+    async def create(
+        self, merchant_id: str, order: Order, numbered: Numbered, *, actor: str, request_id: str
+    ) -> Created:
+        """A new payment, or the one that this number made before.
+
+        Raises `order_no_conflict`, `unsupported_method`, `unsupported_currency` and the
+        channel's limits; what is refused leaves nothing behind.
+        """
+        account = None
+        try:
+            if order.method is not None:
+                account = await self.account(merchant_id, order.method)
+            payment, attempt = self._rows(merchant_id, order, numbered, account)
+            if attempt is not None:
+                self._check(payment, attempt)
+        except TillgateError as refusal:
+            # A repeat is answered even when the order would be refused by now.
+            return await self._replay(merchant_id, numbered, refusal)
+        change = self._create_change(order, numbered, payment, attempt, actor, request_id)
+        writes = await self._books.submit(change)
+        created: Created = writes.result
+        if created.replayed:
+            return Created(await self._settled(created.payment), True)
+        if created.attempt is None or account is None:
+            return created
+        payment = await self._tell(created.payment, created.attempt, account, actor, request_id)
+        return Created(payment, False)
+
+    def _check(self, payment: Payment, attempt: Attempt) -> None:
+        """Refuse what the channel would never take, before any effect."""
+        if payment.capture_method != "automatic":
+            raise TillgateError(
+                "unsupported_method",
+                f"{attempt.method} cannot be captured manually.",
+                param="/capture_method",
+            )
+        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        self._teller.codec(attempt.channel).check_order(order)
+
+    async def account(self, merchant_id: str, method: str) -> ChannelAccount:
+        """The merchant's registration that serves a method: lowest priority number, most weight."""
+        fitting = [
+            each
+            for each in await self._directory.find_accounts_of(merchant_id)
+            if each.status == "active" and method in each.methods
+        ]
+        if not fitting:
+            raise TillgateError(
+                "unsupported_method",
+                f"No channel account of this merchant serves {method}.",
+                param="/method",
+            )
+        return min(fitting, key=lambda each: (each.priority, -each.weight, each.id))
+
+    def _create_change(
+        self,
+        order: Order,
+        numbered: Numbered,
+        payment: Payment,
+        attempt: Attempt | None,
+        actor: str,
+        request_id: str,
+    ) -> Change:
+        merchant_id, now = payment.merchant_id, payment.created_at
+        number = Need("payment_no", order.merchant_order_no)
+        fingerprints = self._directory.fingerprints
+
+        def repeated(existing: Payment) -> Writes:
+            if existing.id == payment.id:
+                # Our own row of an earlier run of this batch: written, but not yet answered.
+                return Writes(touched=(existing.place,), result=Created(existing, False, attempt))
+            check_repeat(
+                "payment",
+                numbered,
+                fingerprints,
+                stored=existing.fingerprint,
+                key_number=existing.fingerprint_key,
+            )
+            return Writes(touched=(existing.place,), result=Created(existing, True))
+
+        if order.customer is None:
+            fresh = _written(payment, attempt)
+
+            def decide(rows: Rows) -> Writes:
+                existing = rows.get(number)
+                return fresh if existing is None else repeated(existing)
+
+            return Change(
+                merchant_id=merchant_id,
+                actor=actor,
+                at=now,
+                request_id=request_id,
+                decide=decide,
+                needs=(number,),
+                number=number,
+                fresh=fresh,
+            )
+
+        customer = order.customer
+        payer = payer_of(customer.get("id"), payment.id)
+        new_key = PayerKey(
+            merchant_id=merchant_id,
+            payer=payer,
+            sealed=self._persons.new_key(merchant_id, payer),
+            created_at=now,
+        )
+
+        def decide_with_person(rows: Rows) -> Writes:
+            existing = rows.get(number)
+            if existing is not None:
+                return repeated(existing)
+            key = rows.get(new_key.place) or new_key
+            sealed = self._persons.seal(merchant_id, payer, key.sealed, customer)
+            return _written(replace(payment, customer=sealed), attempt, key)
+
+        return Change(
+            merchant_id=merchant_id,
+            actor=actor,
+            at=now,
+            request_id=request_id,
+            decide=decide_with_person,
+            needs=(number, new_key.place),
+            number=number,
+        )
+
+    def _rows(
+        self,
+        merchant_id: str,
+        order: Order,
+        numbered: Numbered,
+        account: ChannelAccount | None,
+    ) -> tuple[Payment, Attempt | None]:
+        now = self._clock.business()
+        expires_at = now + timedelta(seconds=order.expires_in)
+        payment_id = self._ids.make("pay", merchant_id)
+        attempt = None
+        if account is not None and order.method is not None:
+            attempt = self._attempt(
+                merchant_id,
+                payment_id,
+                account,
+                number=1,
+                method=order.method,
+                method_options=order.method_options,
+                amount=order.amount,
+                currency=order.currency,
+                expires_at=expires_at,
+            )
+        payment = Payment(
+            merchant_id=merchant_id,
+            id=payment_id,
+            merchant_order_no=order.merchant_order_no,
+            fingerprint=numbered.fingerprint,
+            fingerprint_key=numbered.fingerprint_key,
+            amount=order.amount,
+            currency=order.currency,
+            subject=order.subject,
+            status="requires_payment_method" if attempt is None else "processing",
+            livemode=self._livemode,
+            capture_method=order.capture_method,
+            created_at=now,
+            expires_at=expires_at,
+            method=order.method,
+            channel=None if account is None else account.channel,
+            channel_account_id=None if account is None else account.id,
+            attempt_id=None if attempt is None else attempt.id,
+            attempts=0 if attempt is None else 1,
+            return_url=order.return_url,
+            notify_url=order.notify_url,
+            metadata=order.metadata,
+        )
+        return payment, attempt
+
+    def _attempt(
+        self,
+        merchant_id: str,
+        payment_id: str,
+        account: ChannelAccount,
+        *,
+        number: int,
+        method: str,
+        method_options: Mapping[str, str],
+        amount: int,
+        currency: str,
+        expires_at: datetime,
+    ) -> Attempt:
+        now = self._clock.business()
+        return Attempt(
+            merchant_id=merchant_id,
+            id=self._ids.make("att", merchant_id),
+            payment_id=payment_id,
+            number=number,
+            method=method,
+            method_options=method_options,
+            channel=account.channel,
+            channel_account_id=account.id,
+            amount=amount,
+            currency=currency,
+            status="submitted",
+            created_at=now,
+            expires_at=expires_at,
+            due_at=now + SUBMITTED_DUE,
+        )
+
+    async def _replay(
+        self, merchant_id: str, numbered: Numbered, refusal: TillgateError
+    ) -> Created:
+        """Answer a repeat whose order would be refused by now; a new order is refused."""
+        existing = await self._reader.payment_by_number(merchant_id, numbered.number)
+        if existing is None:
+            raise refusal
+        check_repeat(
+            "payment",
+            numbered,
+            self._directory.fingerprints,
+            stored=existing.fingerprint,
+            key_number=existing.fingerprint_key,
+        )
+        return Created(existing, True)
+
+    async def _settled(self, payment: Payment) -> Payment:
+        """The payment once its first carrying-out is over, waiting at most five seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + WAIT_S
+        while payment.status == "processing" and payment.attempts == 1:
+            left = until - loop.time()
+            if left <= 0:
+                break
+            if not await self._ongoing.wait(payment.id, left):
+                break
+            attempt = await self._reader.attempt(payment.merchant_id, payment.attempt_id or "")
+            if attempt is None or attempt.status != "submitted":
+                break
+            await asyncio.sleep(min(POLL_S, left))
+        return await self._reader.payment(payment.merchant_id, payment.id) or payment
+
+    # --- tell ------------------------------------------------------------------------------------
+
+    async def _tell(
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        account: ChannelAccount,
+        actor: str,
+        request_id: str | None,
+    ) -> Payment:
+        """Ask the channel in a task of its own; the answer is what is known after 5 s at most."""
+        work = self.ask(payment, attempt, account, actor=actor, request_id=request_id)
+        task = self._ongoing.start(payment.id, work)
+        done, _ = await asyncio.wait({task}, timeout=WAIT_S)
+        if done and task.exception() is None:
+            return task.result()
+        return payment
+
+    async def ask(
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        account: ChannelAccount,
+        *,
+        actor: str,
+        request_id: str | None,
+    ) -> Payment:
+        """TELL the channel about a durable attempt and COMMIT what it said."""
+        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        outcome = await self._teller.pay(account, order)
+        change = self._concluder.payment_change(
+            attempt,
+            outcome,
+            actor=actor,
+            request_id=request_id,
+            single_shot=self._teller.is_single_shot(attempt),
+        )
+        writes = await self._books.submit(change)
+        return writes.result
+
+    # --- confirm ---------------------------------------------------------------------------------
+
+    async def confirm(
+        self,
+        merchant_id: str,
+        payment_id: str,
+        *,
+        method: str,
+        method_options: Mapping[str, str],
+        version: int | None,
+        actor: str,
+        request_id: str,
+        end_living: EndLiving,
+    ) -> Payment:
+        """Give a payment a method. The same way while its attempt lives is the same attempt.
+
+        Another way closes the living attempt first (`end_living`). Raises `invalid_state`,
+        `attempt_unknown`, `stale_version`, `unsupported_method`.
+        """
+        payment = await self._reader.payment(merchant_id, payment_id)
+        if payment is None:
+            raise not_found()
+        check_version(payment.version, version)
+        account = await self.account(merchant_id, method)
+        if payment.status not in ("requires_payment_method", "requires_action", "processing"):
+            raise payments.invalid_state(payment, "be confirmed")
+        if payment.status != "requires_payment_method":
+            if payment.method == method:
+                return await self._settled(payment)
+            if payment.status == "processing":
+                raise payments.attempt_unknown()
+            payment = await end_living(payment)
+        attempt = self._attempt(
+            merchant_id,
+            payment_id,
+            account,
+            number=payment.attempts + 1,
+            method=method,
+            method_options=method_options,
+            amount=payment.amount,
+            currency=payment.currency,
+            expires_at=payment.expires_at,
+        )
+        self._check(payment, attempt)
+        change = self._confirm_change(payment, attempt, actor=actor, request_id=request_id)
+        writes = await self._books.submit(change)
+        begun, mine = writes.result
+        if not mine:
+            return await self._settled(begun)
+        return await self._tell(begun, attempt, account, actor, request_id)
+
+    def _confirm_change(
+        self, payment: Payment, attempt: Attempt, *, actor: str, request_id: str
+    ) -> Change:
+        place = payment.place
+        now = self._clock.business()
+
+        def decide(rows: Rows) -> Writes:
+            present: Payment = rows.get(place)
+            if present.attempt_id == attempt.id:
+                return Writes(touched=(place,), result=(present, True))
+            if present.status in ("processing", "requires_action") and (
+                present.method == attempt.method
+            ):
+                return Writes(touched=(place,), result=(present, False))
+            if present.status != "requires_payment_method":
+                raise payments.invalid_state(present, "be confirmed")
+            if now >= present.expires_at:
+                raise payments.invalid_state(present, "be confirmed after it expired")
+            begun = payments.begin_attempt(present, attempt)
+            numbered = replace(attempt, number=begun.attempts)
+            lines = (payments.line(begun, "processing"),)
+            return Writes(rows=(begun, numbered), lines=lines, result=(begun, True))
+
+        return Change(
+            merchant_id=payment.merchant_id,
+            actor=actor,
+            at=now,
+            request_id=request_id,
+            decide=decide,
+            needs=(place, attempt.place),
+        )
+
+
+def _written(payment: Payment, attempt: Attempt | None, key: PayerKey | None = None) -> Writes:
+    rows = tuple(row for row in (payment, attempt, key) if row is not None)
+    lines = (payments.line(payment, "created"),)
+    return Writes(rows=rows, lines=lines, result=Created(payment, False, attempt))

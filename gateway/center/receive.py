@@ -1,0 +1,152 @@
+"""Receive: a channel calls us.
+
+Law: nothing is believed before the codec has verified it, and nothing is answered before what it
+says is durable. A genuine message with another amount or currency books nothing, is answered as a
+failure and asked about at once; what the query confirms is booked. A refund's callback is a hint:
+its amount is confirmed by a query of that refund before anything moves.
+"""
+
+import asyncio
+import logging
+
+from gateway.center.chase import Chase
+from gateway.center.conclude import Concluder
+from gateway.center.once import Ongoing
+from gateway.center.ports import Books, Clock, Directory, Reader
+from gateway.center.tell import Teller
+from gateway.channels.codec import CallbackRefused, Paid, Refunded, VerifiedCallback
+from gateway.channels.wire import CallbackReply, CallbackRequest
+from gateway.domain import ids
+from gateway.domain.callback import CallbackSeen
+from gateway.domain.errors import not_found
+from gateway.domain.merchant import ChannelAccount
+from gateway.domain.payment import Attempt
+
+REFUND_WAIT_S = 4.0
+
+log = logging.getLogger("tillgate.callback")
+
+
+class Receive:
+    """Applies verified callbacks, each effect once."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        reader: Reader,
+        directory: Directory,
+        teller: Teller,
+        concluder: Concluder,
+        chase: Chase,
+        ongoing: Ongoing,
+        clock: Clock,
+    ) -> None:
+        self._books = books
+        self._reader = reader
+        self._directory = directory
+        self._teller = teller
+        self._concluder = concluder
+        self._chase = chase
+        self._ongoing = ongoing
+        self._clock = clock
+
+    async def callback(
+        self, channel: str, account_id: str, request: CallbackRequest, *, request_id: str
+    ) -> CallbackReply:
+        """Our answer to a callback, in the channel's dialect.
+
+        Raises `not_found` for a registration that does not exist.
+        """
+        account = await self._directory.find_account(account_id)
+        if account is None or account.channel != channel:
+            raise not_found()
+        codec = self._teller.codec(channel)
+        try:
+            verified = codec.read_callback(self._teller.view(account), request, self._clock.wall())
+        except CallbackRefused as refused:
+            level = logging.WARNING if refused.reason in _STRANGERS else logging.ERROR
+            log.log(level, "callback refused: %s", refused.reason, extra={"account": account_id})
+            return codec.callback_reply(False)
+        accepted = await self._apply(account, verified, request_id)
+        return codec.callback_reply(accepted)
+
+    async def _apply(
+        self, account: ChannelAccount, verified: VerifiedCallback, request_id: str
+    ) -> bool:
+        if verified.outcome is None:
+            return True
+        attempt = await self._attempt_of(account, verified)
+        if attempt is None:
+            log.error("callback about an unknown order", extra={"account": account.id})
+            return False
+        actor = f"channel:{account.channel}"
+        seen = CallbackSeen(
+            merchant_id=account.merchant_id,
+            attempt_id=attempt.id,
+            dedupe_key=verified.dedupe_key,
+            channel=account.channel,
+            received_at=self._clock.business(),
+        )
+        outcome = verified.outcome
+        if isinstance(outcome, Refunded):
+            return await self._refunded(account, verified.refund_no, actor, request_id)
+        if isinstance(outcome, Paid) and (
+            outcome.amount != attempt.amount or outcome.currency != attempt.currency
+        ):
+            log.error("callback with another amount", extra={"attempt": attempt.id})
+            self._ask_at_once(attempt, actor, request_id)
+            return False
+        change = self._concluder.payment_change(
+            attempt, outcome, actor=actor, request_id=request_id, seen=seen
+        )
+        await self._books.submit(change)
+        return True
+
+    async def _attempt_of(
+        self, account: ChannelAccount, verified: VerifiedCallback
+    ) -> Attempt | None:
+        if verified.attempt_no is None:
+            return None
+        attempt_id = ids.parse("att", f"att_{verified.attempt_no}")
+        if attempt_id is None:
+            return None
+        attempt = await self._reader.attempt(account.merchant_id, attempt_id)
+        if attempt is None or attempt.channel_account_id != account.id:
+            return None
+        return attempt
+
+    async def _refunded(
+        self, account: ChannelAccount, refund_no: str | None, actor: str, request_id: str
+    ) -> bool:
+        refund_id = ids.parse("rfd", f"rfd_{refund_no}")
+        if refund_id is None:
+            log.error("callback about a refund that is not ours", extra={"account": account.id})
+            return True
+        refund = await self._reader.refund(account.merchant_id, refund_id)
+        if refund is None:
+            log.error("callback about an unknown refund", extra={"account": account.id})
+            return True
+        if refund.status != "processing":
+            return True
+        if not await self._ongoing.wait(refund.id, REFUND_WAIT_S):
+            return False
+        work = self._chase.refund(
+            account.merchant_id, refund_id, actor=actor, request_id=request_id
+        )
+        task = self._ongoing.start(refund.id, work)
+        done, _ = await asyncio.wait({task}, timeout=REFUND_WAIT_S)
+        if not done or task.exception() is not None:
+            return False
+        known = task.result()
+        return known is not None and known.status != "processing"
+
+    def _ask_at_once(self, attempt: Attempt, actor: str, request_id: str) -> None:
+        if not self._ongoing.has(attempt.payment_id):
+            work = self._chase.attempt(
+                attempt.merchant_id, attempt.id, actor=actor, request_id=request_id
+            )
+            self._ongoing.start(attempt.payment_id, work)
+
+
+_STRANGERS = frozenset({"malformed", "bad_signature"})

@@ -1,0 +1,318 @@
+"""The doors of payments.
+
+Law: shape only. A handler reads the request, calls one operation of the centre and renders what
+it answers; it decides nothing.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.center.close import Close
+from gateway.center.pay import Order, Pay
+from gateway.center.query import Query
+from gateway.domain import cursor, ids
+from gateway.domain import payment as payments
+from gateway.domain.errors import TillgateError, not_found
+from gateway.domain.idempotency import Fingerprints
+from gateway.domain.lifecycle import PAYMENT
+from gateway.domain.payment import Payment
+from gateway.domain.text import check_text
+from gateway.web.api.schemas import (
+    Cancel,
+    Confirm,
+    CreatePayment,
+    NoParameters,
+    PaymentQuery,
+    PaymentsQuery,
+    given,
+)
+from gateway.web.body import convert, read_json
+from gateway.web.parameters import limit_of, moment, read_query
+from gateway.web.reply import Reply, json_reply
+from gateway.web.routing import Route
+from gateway.web.server import Request
+
+REPLAYED = ("Idempotent-Replayed", "true")
+PATH = "/v1/payments"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Payments:
+    """The handlers of `/v1/payments`."""
+
+    def __init__(
+        self,
+        *,
+        pay: Pay,
+        close: Close,
+        query: Query,
+        fingerprints: Fingerprints,
+        cursor_key: bytes,
+        sandbox: bool,
+    ) -> None:
+        self._pay = pay
+        self._close = close
+        self._query = query
+        self._fingerprints = fingerprints
+        self._cursor_key = cursor_key
+        self._sandbox = sandbox
+
+    def routes(self) -> list[Route]:
+        """The routes of payments."""
+        one = PATH + "/{payment_id}"
+        return [
+            Route(
+                "POST",
+                PATH,
+                self.create,
+                "create_payment",
+                "payments.write",
+                status=201,
+                summary="Create a payment; with a method, ask its channel at once.",
+                body=CreatePayment,
+            ),
+            Route(
+                "GET",
+                PATH,
+                self.list,
+                "list_payments",
+                "payments.read",
+                summary="List payments, newest first, or find one by a business number.",
+                query=PaymentsQuery,
+            ),
+            Route(
+                "GET",
+                one,
+                self.get,
+                "get_payment",
+                "payments.read",
+                summary="A payment; `refresh=channel` asks its channel first.",
+                query=PaymentQuery,
+            ),
+            Route(
+                "GET",
+                one + "/timeline",
+                self.timeline,
+                "get_payment_timeline",
+                "payments.read",
+                summary="Everything that happened to a payment, oldest first.",
+                query=NoParameters,
+            ),
+            Route(
+                "POST",
+                one + "/confirm",
+                self.confirm,
+                "confirm_payment",
+                "payments.write",
+                summary="Give a payment a method, or another one.",
+                body=Confirm,
+            ),
+            Route(
+                "POST",
+                one + "/cancel",
+                self.cancel,
+                "cancel_payment",
+                "payments.write",
+                summary="Cancel a payment; a living attempt is closed at its channel.",
+                body=Cancel,
+            ),
+        ]
+
+    async def create(self, request: Request) -> Reply:
+        """`POST /v1/payments`."""
+        value = read_json(request.body)
+        body = convert(value, CreatePayment)
+        body.check(sandbox=self._sandbox)
+        if given(body.wallet_id) is not None:
+            raise TillgateError("invalid_field", "There is no such wallet.", param="/wallet_id")
+        numbered = self._fingerprints.numbered(
+            "create_payment", PATH, value, body.merchant_order_no
+        )
+        customer = given(body.customer)
+        order = Order(
+            merchant_order_no=body.merchant_order_no,
+            amount=body.amount,
+            currency=body.currency,
+            subject=body.subject,
+            method=given(body.method),
+            method_options=body.method_options,
+            capture_method=body.capture_method,
+            expires_in=body.expires_in,
+            return_url=given(body.return_url),
+            notify_url=given(body.notify_url),
+            customer=None if customer is None else customer.fields(),
+            metadata=body.metadata,
+        )
+        caller = request.caller
+        created = await self._pay.create(
+            caller.merchant.id,
+            order,
+            numbered,
+            actor=caller.key.id,
+            request_id=request.request_id,
+        )
+        payment = created.payment
+        if created.replayed:
+            return await self._reply(200, payment, request, (REPLAYED,))
+        return await self._reply(201, payment, request, (("Location", f"{PATH}/{payment.id}"),))
+
+    async def _reply(
+        self,
+        status: int,
+        payment: Payment,
+        request: Request,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Reply:
+        if payment.customer is None:
+            body = _encode(payments.view(payment))
+        else:
+            body = (await self._render(request.caller.merchant.id, [payment]))[0]
+        return json_reply(status, body, request_id=request.request_id, headers=headers)
+
+    async def _render(self, merchant_id: str, found: Sequence[Payment]) -> list[bytes]:
+        customers = await self._query.customers(merchant_id, found)
+        rendered = []
+        for payment in found:
+            value = payments.view(payment)
+            if payment.customer is not None:
+                value["customer"] = customers.get(payment.customer)
+            rendered.append(_encode(value))
+        return rendered
+
+    async def get(self, request: Request) -> Reply:
+        """`GET /v1/payments/{payment_id}`."""
+        payment_id = _id_of(request)
+        merchant_id = request.caller.merchant.id
+        if request.query and read_query(request.query, PaymentQuery).refresh:
+            payment = await self._query.refreshed(
+                merchant_id,
+                payment_id,
+                actor=request.caller.key.id,
+                request_id=request.request_id,
+            )
+        else:
+            payment = await self._query.payment(merchant_id, payment_id)
+        return await self._reply(200, payment, request)
+
+    async def list(self, request: Request) -> Reply:
+        """`GET /v1/payments`: a list, or the one payment of a business number."""
+        asked = read_query(request.query, PaymentsQuery)
+        merchant_id = request.caller.merchant.id
+        if asked.merchant_order_no is not None or asked.channel_order_no is not None:
+            return await self._find(request, asked)
+        if asked.status is not None and asked.status not in PAYMENT:
+            raise TillgateError("invalid_field", "There is no such status.", param="/status")
+        filters = f"{asked.status}|{asked.created_from}|{asked.created_to}"
+        limit = limit_of(asked.limit)
+        before = None
+        if asked.cursor is not None:
+            before = cursor.read(
+                self._cursor_key,
+                asked.cursor,
+                merchant_id=merchant_id,
+                path=PATH,
+                filters=filters,
+            )
+        found = await self._query.payments(
+            merchant_id,
+            before=before,
+            created_from=moment(asked.created_from, param="/created_from"),
+            created_to=moment(asked.created_to, param="/created_to"),
+            status=asked.status,
+            limit=limit + 1,
+        )
+        page, more = found[:limit], len(found) > limit
+        following = None
+        if more:
+            following = cursor.make(
+                self._cursor_key,
+                merchant_id=merchant_id,
+                path=PATH,
+                filters=filters,
+                last=page[-1].id,
+            )
+        rendered = await self._render(merchant_id, page)
+        return json_reply(200, list_body(rendered, more, following), request_id=request.request_id)
+
+    async def _find(self, request: Request, asked: PaymentsQuery) -> Reply:
+        merchant_id = request.caller.merchant.id
+        filters = (asked.status, asked.created_from, asked.created_to, asked.limit, asked.cursor)
+        both = asked.merchant_order_no is not None and asked.channel_order_no is not None
+        if both or any(each is not None for each in filters):
+            raise TillgateError(
+                "invalid_field", "A business number stands alone; it is no filter of a list."
+            )
+        if asked.merchant_order_no is not None:
+            payment = await self._query.payment_by_number(merchant_id, asked.merchant_order_no)
+        else:
+            number = asked.channel_order_no or ""
+            payment = await self._query.payment_by_channel_order_no(merchant_id, number)
+        return await self._reply(200, payment, request)
+
+    async def timeline(self, request: Request) -> Reply:
+        """`GET /v1/payments/{payment_id}/timeline`."""
+        read_query(request.query, NoParameters)
+        steps = await self._query.timeline(request.caller.merchant.id, _id_of(request))
+        return json_reply(200, _encode({"data": steps}), request_id=request.request_id)
+
+    async def confirm(self, request: Request) -> Reply:
+        """`POST /v1/payments/{payment_id}/confirm`."""
+        payment_id = _id_of(request)
+        body = convert(read_json(request.body), Confirm)
+        caller = request.caller
+
+        async def end_living(payment: Payment) -> Payment:
+            return await self._close.end_attempt(
+                payment, actor=caller.key.id, request_id=request.request_id
+            )
+
+        payment = await self._pay.confirm(
+            caller.merchant.id,
+            payment_id,
+            method=body.method,
+            method_options=body.method_options,
+            version=given(body.version),
+            actor=caller.key.id,
+            request_id=request.request_id,
+            end_living=end_living,
+        )
+        return await self._reply(200, payment, request)
+
+    async def cancel(self, request: Request) -> Reply:
+        """`POST /v1/payments/{payment_id}/cancel`."""
+        payment_id = _id_of(request)
+        body = convert(read_json(request.body), Cancel)
+        reason = given(body.reason)
+        if reason is not None:
+            check_text(reason, param="/reason")
+        caller = request.caller
+        payment = await self._close.cancel(
+            caller.merchant.id,
+            payment_id,
+            actor=caller.key.id,
+            request_id=request.request_id,
+        )
+        return await self._reply(200, payment, request)
+
+
+def _id_of(request: Request) -> str:
+    payment_id = ids.parse("pay", request.params["payment_id"])
+    if payment_id is None or not _is_mine(payment_id, request):
+        raise not_found()
+    return payment_id
+
+
+def _is_mine(object_id: str, request: Request) -> bool:
+    """An id of another bucket cannot be this merchant's; the rest the database decides."""
+    return ids.bucket_of(object_id) == ids.bucket_of(request.caller.merchant.id)
+
+
+def list_body(rendered: Sequence[bytes], has_more: bool, next_cursor: str | None) -> bytes:
+    """The body of a list, of objects that are encoded already."""
+    return b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (
+        b",".join(rendered),
+        b"true" if has_more else b"false",
+        b"null" if next_cursor is None else b'"' + next_cursor.encode() + b'"',
+    )

@@ -1,0 +1,56 @@
+"""The doors of channels: `POST /callbacks/{channel}/{channel_account_id}`.
+
+Law: raw bytes in, the channel's own dialect out. Nothing is parsed here and nobody is asked for a
+key: what a callback is worth, its signature says.
+"""
+
+from gateway.center.receive import Receive
+from gateway.channels.wire import CallbackRequest
+from gateway.domain import ids
+from gateway.domain.errors import not_found
+from gateway.web.reply import Reply
+from gateway.web.routing import Route
+from gateway.web.server import Request
+
+
+class Callbacks:
+    """The handler of all channels' callbacks."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    def routes(self) -> list[Route]:
+        """The one route of callbacks."""
+        return [
+            Route(
+                "POST",
+                "/callbacks/{channel}/{channel_account_id}",
+                self.receive,
+                "receive_callback",
+                raw=True,
+                summary="A channel tells us of a payment or refund; for channels only.",
+            )
+        ]
+
+    async def receive(self, request: Request) -> Reply:
+        """Hand the callback to the centre and answer in the channel's words."""
+        account_id = ids.parse("cac", request.params["channel_account_id"])
+        if account_id is None:
+            raise not_found()
+        answer = await self._receive.callback(
+            request.params["channel"],
+            account_id,
+            CallbackRequest(
+                method=request.method,
+                target=request.target.decode("ascii", "replace"),
+                headers={name.lower(): value for name, value in request.headers.items()},
+                body=request.body,
+            ),
+            request_id=request.request_id,
+        )
+        return Reply(
+            answer.status,
+            answer.body,
+            content_type=answer.content_type,
+            request_id=request.request_id,
+        )

@@ -78,9 +78,7 @@ class Notify:
         `too_many_endpoints`.
         """
         endpoint_id = self._ids.make("whe", merchant_id)
-        keys = await self._secrets.fresh(
-            merchant_id, table="webhook_endpoints", row=endpoint_id
-        )
+        keys = await self._secrets.fresh(merchant_id, table="webhook_endpoints", row=endpoint_id)
         now = self._clock.business()
         endpoint = WebhookEndpoint(
             merchant_id=merchant_id,
@@ -120,7 +118,7 @@ class Notify:
             return Shown(made.endpoint, public_key, is_repeat=True)
         return Shown(made.endpoint, keys.public_key_text, keys.secret_text)
 
-    async def list(self, merchant_id: str) -> list[Shown]:
+    async def all_endpoints(self, merchant_id: str) -> list[Shown]:
         """All endpoints of a merchant, newest first."""
         found = await self._deliveries.endpoints(merchant_id)
         return [Shown(each, await self._secrets.public_key_text(each)) for each in found]
@@ -275,7 +273,9 @@ class Notify:
 
     async def note_failing(self, endpoint: WebhookEndpoint, *, since: datetime) -> None:
         """Nothing gets through to an endpoint since a moment (business time)."""
-        await self._note(endpoint, lambda rows: endpoints.failing(rows, endpoint.place, since=since))
+        await self._note(
+            endpoint, lambda rows: endpoints.failing(rows, endpoint.place, since=since)
+        )
 
     async def note_recovered(self, endpoint: WebhookEndpoint) -> None:
         """Something got through to an endpoint again."""

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from gateway.center.directory_ports import Entropy, NewIds, NotifySecrets, Register
-from gateway.center.ports import Clock
+from gateway.center.directory_ports import Entropy, NotifySecrets, Register
+from gateway.center.ports import Clock, NewIds
 from gateway.channels.codec import AccountView, Codec
 from gateway.channels.registry import Registry
 from gateway.domain import ids
@@ -175,7 +175,8 @@ class Onboard:
         merchant = await self.merchant(merchant_id)
         act = self._act(actor, request_id)
         if wanted.expires_at is not None and wanted.expires_at <= self._clock.wall():
-            raise TillgateError("invalid_field", "That moment is over.", param="/expires_at")
+            if not await self._register.has_key(merchant_id, numbered.number):
+                raise TillgateError("invalid_field", "That moment is over.", param="/expires_at")
         key = Key(
             id=self._ids.make("key", merchant_id),
             merchant_id=merchant_id,
@@ -215,10 +216,10 @@ class Onboard:
             raise not_found()
         return found
 
-    async def keys_of(self, merchant_id: str) -> Sequence[Key]:
-        """All keys of a merchant, newest first. Raises `not_found`."""
+    async def keys_of(self, merchant_id: str, *, before: str | None, limit: int) -> Sequence[Key]:
+        """A page of the keys of a merchant, newest first. Raises `not_found`."""
         await self.merchant(merchant_id)
-        return await self._register.keys_of(merchant_id)
+        return await self._register.keys_of(merchant_id, before=before, limit=limit)
 
     # --- channel accounts ----------------------------------------------------------------------
 

@@ -45,6 +45,71 @@ class Ids(Protocol):
         ...
 
 
+class NewIds(Protocol):
+    """Makes ids in a bucket of one's own choice: what a new merchant needs."""
+
+    def make(self, prefix: str, merchant_id: str) -> str:
+        """A new id in the merchant's bucket."""
+        ...
+
+    def in_bucket(self, prefix: str, bucket: int) -> str:
+        """A new id in a bucket (0..4095)."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals secrets so that they open in one place only; opening raises `SecretUnreadable`.
+
+    `data_key` is a merchant's own, itself sealed.
+    """
+
+    def seal_root(self, purpose: str, number: int, plaintext: bytes) -> bytes: ...
+    def open_root(self, purpose: str, number: int, sealed: bytes) -> bytes: ...
+    def new_data_key(self, merchant_id: str) -> bytes: ...
+    def seal(
+        self,
+        data_key: bytes,
+        *,
+        table: str,
+        column: str,
+        row: str,
+        merchant_id: str,
+        version: int,
+        plaintext: bytes,
+    ) -> bytes: ...
+    def open(
+        self,
+        data_key: bytes,
+        *,
+        table: str,
+        column: str,
+        row: str,
+        merchant_id: str,
+        version: int,
+        sealed: bytes,
+    ) -> bytes: ...
+
+
+class PayerSecrets(Protocol):
+    """The vault as persons need it: payers' keys under merchants' keys, fields under payers'."""
+
+    def new_payer_key(self, merchant_id: str, payer: str) -> bytes:
+        """A new payer key, sealed."""
+        ...
+
+    def open_payer_key(self, merchant_id: str, payer: str, sealed: bytes) -> bytes:
+        """The payer key, to be kept for a moment only. Raises `SecretUnreadable`."""
+        ...
+
+    def seal_fields(self, key: bytes, merchant_id: str, payer: str, plaintext: bytes) -> bytes:
+        """Seal under an opened payer key."""
+        ...
+
+    def open_fields(self, key: bytes, merchant_id: str, payer: str, sealed: bytes) -> bytes:
+        """What `seal_fields` sealed. Raises `SecretUnreadable`."""
+        ...
+
+
 class Books(Protocol):
     """The one way to write: a Change, durable once the future ends."""
 

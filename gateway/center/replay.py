@@ -41,16 +41,14 @@ class Replay:
         self._clock = clock
         self._ids = ids
 
-    async def list(
+    async def page(
         self, merchant_id: str, *, after: int, types: Sequence[str] | None, limit: int
     ) -> list[tuple[int, bytes]]:
         """Events behind a sequence, oldest first: each its sequence and its JSON.
 
         `types` as in an endpoint's filter. Raises `invalid_field`.
         """
-        found = await self._events.page(
-            merchant_id, after=after, types=_exact(types), limit=limit
-        )
+        found = await self._events.page(merchant_id, after=after, types=_exact(types), limit=limit)
         bodies = await compose(self._persons, found)
         return [(event.sequence, body) for event, body in zip(found, bodies, strict=True)]
 
@@ -61,8 +59,8 @@ class Replay:
     async def resend(self, merchant_id: str, event: str, *, endpoint_id: str | None) -> int:
         """Send an event again: to one endpoint, or to all that would receive it today.
 
-        Without `endpoint_id` the payment's own URL is among them. Answers to how many it goes. Raises `not_found` and, for a disabled endpoint,
-        `invalid_state`.
+        Without `endpoint_id` the payment's own URL is among them. Answers to how many it goes.
+        Raises `not_found` and, for a disabled endpoint, `invalid_state`.
         """
         found = await self._event(merchant_id, event)
         if endpoint_id is not None:

@@ -18,7 +18,6 @@ from gateway.domain.events import Event, rfc3339, rfc3339_or_none
 from gateway.domain.urls import parse_url
 from gateway.domain.webhook import WebhookAnswer
 
-RESEND_EVENTS_MAX = 100_000
 ERROR_DISABLED = "endpoint_disabled"
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -5,7 +5,7 @@ own, so that both limits are keys. Secrets are stored sealed and shown once. An 
 its secrets is never signed for, and a disabled one is never called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.events import TYPES, Line, encode, rfc3339, rfc3339_or_none
 from gateway.domain.idempotency import Fingerprints, Numbered, check_repeat
 from gateway.domain.webhook import DISABLE_AFTER
+
+Decide = Callable[[Rows], Writes]
 
 ENDPOINTS_MAX = 16
 EVENTS_MAX = 64

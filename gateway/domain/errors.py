@@ -104,3 +104,7 @@ class TillgateError(Exception):
 def not_found() -> TillgateError:
     """The one answer for absent, foreign and ill-formed ids alike."""
     return TillgateError("not_found", "There is no such object, or it is not yours.")
+
+
+class SecretUnreadable(Exception):
+    """A sealed value does not open: another key, another place, or not the bytes we wrote."""

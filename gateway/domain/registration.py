@@ -149,10 +149,9 @@ def revoked(key: Key) -> Key:
     return replace(key, status="revoked", version=key.version + 1)
 
 
-def check_key_room(key: Key, others: Sequence[Key]) -> None:
+def check_key_room(key: Key, active: int) -> None:
     """Refuse with `too_many_keys` a third active key of one algorithm."""
-    active = [o for o in others if o.status == "active" and o.algorithm == key.algorithm]
-    if len(active) >= KEYS_ACTIVE_MAX:
+    if active >= KEYS_ACTIVE_MAX:
         raise TillgateError(
             "too_many_keys",
             f"The merchant has {KEYS_ACTIVE_MAX} active keys of {key.algorithm}; revoke one first.",

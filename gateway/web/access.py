@@ -1,33 +1,77 @@
 """Access: a route that names a scope is entered by a signed request of a key that has it, or not.
 
-Law: no handler checks who calls; this does, before it, for every route of the API.
+Law: no handler checks who calls; this does, before it, for every route of the API. Addresses are
+believed through trusted proxies only.
 """
 
-from gateway.center.authenticate import Authenticate, Credentials
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from gateway.center.authenticate import Authenticator
 from gateway.web.reply import Reply
 from gateway.web.server import Dispatch, Request
 
 AUTHORIZATION = "Authorization"
+FORWARDED_FOR = "X-Forwarded-For"
+FORWARDED_CHARS_MAX = 1024
+
+Networks = Sequence[IPv4Network | IPv6Network]
 
 
-def authenticated(authenticate: Authenticate) -> Dispatch:
+def client_address(request: Request, trusted: Networks) -> str:
+    """The client's address: the peer's, or the first one behind the proxies that we trust."""
+    address = request.remote
+    if not trusted or not _is_in(address, trusted):
+        return address
+    chain = request.headers.get(FORWARDED_FOR, "")
+    for text in reversed(chain[-FORWARDED_CHARS_MAX:].split(",")):
+        candidate = text.strip()
+        try:
+            ip_address(candidate)
+        except ValueError:
+            return address
+        address = candidate
+        if not _is_in(address, trusted):
+            return address
+    return address
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return any((mapped or found) in network for network in networks)
+
+
+def authenticated(authenticator: Authenticator, *, trusted: Networks = ()) -> Dispatch:
     """A dispatch that authenticates where the route asks for a scope, then calls its handler."""
 
     async def dispatch(request: Request) -> Reply:
         route = request.route
+        if route is None:
+            raise RuntimeError("a request reached the dispatch without a route")
         if route.scope is not None:
-            credentials = Credentials(
-                method=request.method.encode(),
-                target=request.target,
-                authorization=request.headers.get(AUTHORIZATION),
+            header = request.headers.get(AUTHORIZATION)
+            method, target = request.method.encode("ascii"), request.target
+            authorization = None if header is None else header.encode("utf-8", "replace")
+            address = client_address(request, trusted)
+            request.caller = authenticator.authenticate_now(
+                method=method,
+                target=target,
+                authorization=authorization,
                 body=request.body,
-                address=request.remote,
+                address=address,
+                scope=route.scope,
+            ) or await authenticator.authenticate(
+                method=method,
+                target=target,
+                authorization=authorization,
+                body=request.body,
+                address=address,
                 scope=route.scope,
             )
-            caller = authenticate.now(credentials)
-            if caller is None:
-                caller = await authenticate.later(credentials)
-            request.caller = caller
         return await route.handler(request)
 
     return dispatch

@@ -38,6 +38,8 @@ from gateway.web.routing import Route, Router
 
 BACKLOG_CONNECTIONS_MAX = 1024
 TLS_HANDSHAKE_SECONDS_MAX = 5.0
+# What aiohttp waits before it cancels a handler; it takes 0 for "for ever".
+CUT_SECONDS = 0.01
 UNMATCHED = "unmatched"
 MALFORMED = "malformed"
 
@@ -254,7 +256,7 @@ class HttpServer:
                     await self._quiet.wait()
         except TimeoutError:
             ended = False
-        await server.shutdown(0)
+        await server.shutdown(CUT_SECONDS)
         return ended
 
     def _is_quiet(self) -> bool:

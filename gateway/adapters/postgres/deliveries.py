@@ -45,9 +45,7 @@ class WorkerDeliveries:
 
     async def positions(self, merchant_ids: Sequence[str]) -> list[Position]:
         """Of the given merchants those that are behind."""
-        records = await self._fetch(
-            "positions", merchant_ids=_hexed(merchant_ids), reader=READER
-        )
+        records = await self._fetch("positions", merchant_ids=_hexed(merchant_ids), reader=READER)
         return [_position(record) for record in records]
 
     async def behind(self, leases: Sequence[Lease], *, limit: int) -> list[Position]:
@@ -64,14 +62,10 @@ class WorkerDeliveries:
     async def endpoints(self, merchant_ids: Sequence[str]) -> list[WebhookEndpoint]:
         """The enabled endpoints of the given merchants."""
         statement = webhook_endpoints.SQL["read_enabled"]
-        records = await self._pool.fetch(
-            *bind(statement, merchant_ids=_hexed(merchant_ids))
-        )
+        records = await self._pool.fetch(*bind(statement, merchant_ids=_hexed(merchant_ids)))
         return [webhook_endpoints.TABLE.decode(record) for record in records]
 
-    async def endpoints_by_id(
-        self, pairs: Sequence[tuple[str, str]]
-    ) -> list[WebhookEndpoint]:
+    async def endpoints_by_id(self, pairs: Sequence[tuple[str, str]]) -> list[WebhookEndpoint]:
         """Endpoints by merchant and id, as they are now; also disabled and deleted ones."""
         statement = webhook_endpoints.SQL["read_many"]
         records = await self._pool.fetch(
@@ -86,9 +80,7 @@ class WorkerDeliveries:
     async def notify_secrets(self, merchant_ids: Sequence[str]) -> list[NotifySecret]:
         """The notify secrets of the given merchants."""
         statement = notify_secrets.SQL["read_many"]
-        records = await self._pool.fetch(
-            *bind(statement, merchant_ids=_hexed(merchant_ids))
-        )
+        records = await self._pool.fetch(*bind(statement, merchant_ids=_hexed(merchant_ids)))
         return [notify_secrets.TABLE.decode(record) for record in records]
 
     async def read_ahead(
@@ -224,9 +216,7 @@ class PostgresDeliveries:
     async def _fetch(self, merchant_id: str, statement: Any, **values: Any) -> list[Any]:
         pool = self._shards.of(merchant_id).pool
         try:
-            return await pool.fetch(
-                *bind(statement, merchant_id=ids.to_hex(merchant_id), **values)
-            )
+            return await pool.fetch(*bind(statement, merchant_id=ids.to_hex(merchant_id), **values))
         except UNREACHABLE:
             raise shard_unavailable() from None
 

@@ -27,9 +27,9 @@ from gateway.adapters.postgres.directory_rows import (
 )
 from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.system.vault import SecretUnreadable, Vault
+from gateway.center.ports import Vault
 from gateway.domain import ids
-from gateway.domain.errors import TillgateError
+from gateway.domain.errors import SecretUnreadable, TillgateError
 from gateway.domain.idempotency import Fingerprints
 from gateway.domain.merchant import ChannelAccount, Key, Merchant
 

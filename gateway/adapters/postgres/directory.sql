@@ -125,14 +125,21 @@ order by m.merchant_id desc
 limit :limit;
 
 -- name: list_keys
--- All keys of a merchant, newest first.
+-- A page of the keys of a merchant, newest first.
 -- scope: directory
 select k.key_id, k.merchant_id, k.ref, k.algorithm, k.material, k.scopes, k.ip_allow, k.status,
     k.expires_at, k.created_at, k.version, m.data_key
 from keys k
 join merchants m on m.merchant_id = k.merchant_id
-where k.merchant_id = :merchant_id::uuid
-order by k.key_id desc;
+where k.merchant_id = :merchant_id::uuid and (:before::uuid is null or k.key_id < :before)
+order by k.key_id desc
+limit :limit;
+
+-- name: count_active_keys
+-- How many keys of an algorithm a merchant has that are not revoked.
+-- scope: directory
+select count(*) from keys k
+where k.merchant_id = :merchant_id::uuid and k.algorithm = :algorithm and k.status = 'active';
 
 -- name: list_accounts
 -- All channel accounts of a merchant, newest first.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.adapters.system.vault import Vault
+from gateway.center.ports import Vault
 from gateway.domain import ids
 from gateway.domain.merchant import ChannelAccount, Key, Merchant
 

@@ -38,9 +38,7 @@ class PostgresEvents:
         statement = journal.SQL[name]
         pool = self._shards.of(merchant_id).pool
         try:
-            return await pool.fetch(
-                *bind(statement, merchant_id=ids.to_hex(merchant_id), **values)
-            )
+            return await pool.fetch(*bind(statement, merchant_id=ids.to_hex(merchant_id), **values))
         except UNREACHABLE:
             raise shard_unavailable() from None
 

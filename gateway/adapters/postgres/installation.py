@@ -18,10 +18,9 @@ from gateway.adapters.postgres.migration_steps import MigrationRefused, take_tur
 from gateway.adapters.postgres.register import insert_merchant
 from gateway.adapters.postgres.roles import READER_PREFIX, ReaderLogin, new_reader_password
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.system.clock import SystemClock
-from gateway.adapters.system.identifiers import RandomIds
-from gateway.adapters.system.vault import SecretUnreadable, Vault
+from gateway.center.ports import Clock, NewIds, Vault
 from gateway.domain import ids as domain_ids
+from gateway.domain.errors import SecretUnreadable
 from gateway.domain.idempotency import Numbered
 from gateway.domain.merchant import HOUSE_NAME, Merchant
 from gateway.domain.registration import UNNAMED, Act, merchant_line
@@ -51,8 +50,8 @@ async def open_installation(
     shards: int,
     vault: Vault,
     mode: str,
-    clock: SystemClock,
-    ids: RandomIds,
+    clock: Clock,
+    ids: NewIds,
 ) -> Installation:
     """Make the installation in the directory's database, or find it as it is.
 
@@ -106,7 +105,7 @@ def first_map(shards: int) -> list[tuple[int, int, int]]:
     return [(edges[n], edges[n + 1] - 1, n) for n in range(shards)]
 
 
-async def _keep_keys(connection: asyncpg.Connection, vault: Vault, clock: SystemClock) -> str:
+async def _keep_keys(connection: asyncpg.Connection, vault: Vault, clock: Clock) -> str:
     """Make the keys that are missing, open those that are not; the reader's password."""
     password = ""
     present: set[str] = set()
@@ -157,7 +156,7 @@ async def _keep_shard_map(connection: asyncpg.Connection, shards: int) -> None:
 
 
 async def _keep_house(
-    connection: asyncpg.Connection, vault: Vault, clock: SystemClock, ids: RandomIds
+    connection: asyncpg.Connection, vault: Vault, clock: Clock, ids: NewIds
 ) -> str:
     """The house's id; made with its head and its first journal row if there is none."""
     found = await connection.fetchval(DIRECTORY_SQL["house"].text)

@@ -57,9 +57,7 @@ class PostgresLeases:
         """Take up to `limit` free ranges of a work."""
         return _leases(
             await self._pool.fetch(
-                *bind(
-                    SQL["take"], work=work, limit=limit, holder=self._holder, ttl_s=self.ttl_s
-                )
+                *bind(SQL["take"], work=work, limit=limit, holder=self._holder, ttl_s=self.ttl_s)
             )
         )
 

@@ -27,9 +27,7 @@ from gateway.adapters.postgres.migration_steps import (
 )
 from gateway.adapters.postgres.roles import ReaderLogin, make_reader, make_roles
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.system.clock import SystemClock
-from gateway.adapters.system.identifiers import RandomIds
-from gateway.adapters.system.vault import Vault
+from gateway.center.ports import Clock, NewIds, Vault
 
 __all__ = ["MigrationRefused", "MigrationReport", "migrate"]
 
@@ -73,8 +71,8 @@ async def migrate(
     *,
     vault: Vault,
     mode: str,
-    clock: SystemClock,
-    ids: RandomIds,
+    clock: Clock,
+    ids: NewIds,
     report: Report,
 ) -> MigrationReport:
     """Bring the databases to the present schema and make the installation if there is none.
@@ -153,7 +151,7 @@ def _check_place(
         )
 
 
-async def _migrate_one(database: _Database, clock: SystemClock, report: Report) -> list[str]:
+async def _migrate_one(database: _Database, clock: Clock, report: Report) -> list[str]:
     connection, where = database.connection, database.where
     await make_roles(connection, where=where, report=report)
     await make_history(connection)

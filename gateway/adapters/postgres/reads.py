@@ -12,7 +12,15 @@ from typing import Any
 
 import asyncpg
 
-from gateway.adapters.postgres import attempts, callbacks, journal, ledger, payments, refunds
+from gateway.adapters.postgres import (
+    attempts,
+    callbacks,
+    deliveries,
+    journal,
+    ledger,
+    payments,
+    refunds,
+)
 from gateway.adapters.postgres.commit import shard_unavailable
 from gateway.adapters.postgres.shards import Shard, Shards
 from gateway.adapters.postgres.tables import Table
@@ -25,6 +33,7 @@ GATHER_MAX = 256
 MOVING_WAIT_S = 1.0
 MOVING_POLL_S = 0.05
 TIMELINE_EVENTS_MAX = 1_000
+TIMELINE_DELIVERIES_MAX = 1_000
 _LAST = "f" * 32
 
 
@@ -229,6 +238,18 @@ class PostgresReader:
         text = ledger.SQL["entries_of"].text
         keys = [ids.to_hex(each) for each in references]
         return [dict(record) for record in await self._fetch(merchant_id, text, keys)]
+
+    async def deliveries_of(
+        self, merchant_id: str, sequences: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """The deliveries of some events, with `url, status, tries, last_status, last_error`."""
+        statement = deliveries.SQL["read_by_sequence"]
+        values = statement.bind(
+            merchant_id=ids.to_hex(merchant_id),
+            seqs=list(sequences),
+            limit=TIMELINE_DELIVERIES_MAX,
+        )
+        return [dict(row) for row in await self._run(merchant_id, statement.text, *values)]
 
     async def balances(self, merchant_id: str, codes: Sequence[str]) -> list[dict[str, Any]]:
         """The balances of a merchant's accounts: `code, currency, balance`."""

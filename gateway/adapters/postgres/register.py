@@ -26,7 +26,7 @@ from gateway.adapters.postgres.directory_rows import (
 )
 from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.system.vault import Vault
+from gateway.center.ports import Vault
 from gateway.domain import ids
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.events import Line
@@ -45,6 +45,8 @@ from gateway.domain.registration import (
 )
 
 SQL = load(__file__.replace("register", "directory"))
+
+KEYS_LISTED_MAX = 100
 
 log = logging.getLogger("tillgate.directory")
 
@@ -155,8 +157,10 @@ class PostgresRegister:
                 self._check_repeat("key", numbered, made)
                 record = await connection.fetchrow(SQL["find_key"].text, made["id"])
                 return (key_of(self._vault, record), False), ()
-            records = await connection.fetch(SQL["list_keys"].text, merchant_id)
-            check_key_room(key, [key_of(self._vault, record) for record in records])
+            active = await connection.fetchval(
+                SQL["count_active_keys"].text, merchant_id, key.algorithm
+            )
+            check_key_room(key, active)
             digest = public_digest(key)
             if digest is not None and await connection.fetchval(SQL["key_of_digest"].text, digest):
                 raise TillgateError(
@@ -293,9 +297,16 @@ class PostgresRegister:
         record = (await self._directory.fetch("find_key", ids.to_hex(key_id)))[0]
         return None if record["key_id"] is None else key_of(self._vault, record)
 
-    async def keys_of(self, merchant_id: str) -> list[Key]:
-        """All keys of a merchant, newest first."""
-        records = await self._directory.fetch("list_keys", ids.to_hex(merchant_id))
+    async def has_key(self, merchant_id: str, ref: str) -> bool:
+        """Whether the merchant has a key that was made under a number."""
+        return bool(await self._directory.fetch("key_of_ref", ids.to_hex(merchant_id), ref))
+
+    async def keys_of(
+        self, merchant_id: str, *, before: str | None = None, limit: int = KEYS_LISTED_MAX
+    ) -> list[Key]:
+        """A page of the keys of a merchant, newest first, older than the id `before`."""
+        start = None if before is None else ids.to_hex(before)
+        records = await self._directory.fetch("list_keys", ids.to_hex(merchant_id), start, limit)
         return [key_of(self._vault, record) for record in records]
 
     async def account(self, account_id: str) -> ChannelAccount | None:

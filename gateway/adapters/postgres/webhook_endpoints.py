@@ -3,11 +3,16 @@
 Law: conversion only; what is decided about them stands in `domain.endpoint`.
 """
 
+import msgspec
+
 from gateway.adapters.postgres.statements import load
 from gateway.adapters.postgres.tables import JSON, Codec, Load, Table, by_id, id_codec
 from gateway.domain.endpoint import WebhookEndpoint
 
 SQL = load(__file__)
+
+
+_names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def _if_living(row: WebhookEndpoint, key: str) -> str:
@@ -21,7 +26,7 @@ TABLE = Table(
     codecs={
         "merchant_id": id_codec("mch"),
         "id": id_codec("whe"),
-        "events": Codec(JSON.encode, lambda text: tuple(JSON.decode(text))),
+        "events": Codec(JSON.encode, _names),
     },
     loads={
         "webhook_endpoint": by_id(SQL["load_by_id"]),

@@ -26,6 +26,10 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.domain.errors import SecretUnreadable
+
+__all__ = ["MerchantSecrets", "Place", "SecretUnreadable", "Vault"]
+
 KEY_BYTES = 32
 FORMAT = 1
 NONCE_BYTES = 12
@@ -38,10 +42,6 @@ RINGS_CACHED_MAX = 4096
 _NUMBER_BYTES = 4
 _RING_STEP = _NUMBER_BYTES + KEY_BYTES
 _encode_place = msgspec.json.Encoder().encode
-
-
-class SecretUnreadable(Exception):
-    """A sealed value does not open: another key, another place, or not the bytes we wrote."""
 
 
 class Place(NamedTuple):
@@ -253,6 +253,41 @@ class MerchantSecrets:
             version=version,
             sealed=sealed,
         )
+
+    # --- payers --------------------------------------------------------------------------------
+
+    def new_payer_key(self, merchant_id: str, payer: str) -> bytes:
+        """A new payer key, sealed under the merchant's data key. `payer` is hexadecimal."""
+        key = os.urandom(KEY_BYTES)
+        table, column = _PAYER_KEY
+        return self.seal(
+            key, table=table, column=column, row=payer, merchant_id=merchant_id, version=1
+        )
+
+    def open_payer_key(self, merchant_id: str, payer: str, sealed: bytes) -> bytes:
+        """The payer key. Raises `SecretUnreadable`."""
+        table, column = _PAYER_KEY
+        key = self.open(
+            sealed, table=table, column=column, row=payer, merchant_id=merchant_id, version=1
+        )
+        if len(key) != KEY_BYTES:
+            raise SecretUnreadable("a payer key has another size")
+        return key
+
+    def seal_fields(self, key: bytes, merchant_id: str, payer: str, plaintext: bytes) -> bytes:
+        """Seal a payer's fields under the opened payer key."""
+        return seal_with(AESGCM(key), 1, _fields_place(merchant_id, payer), plaintext)
+
+    def open_fields(self, key: bytes, merchant_id: str, payer: str, sealed: bytes) -> bytes:
+        """The fields that `seal_fields` sealed. Raises `SecretUnreadable`."""
+        return open_with({1: AESGCM(key)}, _fields_place(merchant_id, payer), sealed)
+
+
+_PAYER_KEY = ("payer_keys", "sealed")
+
+
+def _fields_place(merchant_id: str, payer: str) -> Place:
+    return Place("persons", "fields", payer, merchant_id, 1)
 
 
 def _root_place(purpose: str, number: int) -> Place:

@@ -10,11 +10,11 @@ import msgspec
 
 from gateway.center.close import Close
 from gateway.center.pay import Order, Pay
+from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.domain import cursor, ids
 from gateway.domain import payment as payments
 from gateway.domain.errors import TillgateError, not_found
-from gateway.domain.idempotency import Fingerprints
 from gateway.domain.lifecycle import PAYMENT
 from gateway.domain.payment import Payment
 from gateway.domain.text import check_text
@@ -48,14 +48,14 @@ class Payments:
         pay: Pay,
         close: Close,
         query: Query,
-        fingerprints: Fingerprints,
+        directory: Directory,
         cursor_key: bytes,
         sandbox: bool,
     ) -> None:
         self._pay = pay
         self._close = close
         self._query = query
-        self._fingerprints = fingerprints
+        self._directory = directory
         self._cursor_key = cursor_key
         self._sandbox = sandbox
 
@@ -127,7 +127,7 @@ class Payments:
         body.check(sandbox=self._sandbox)
         if given(body.wallet_id) is not None:
             raise TillgateError("invalid_field", "There is no such wallet.", param="/wallet_id")
-        numbered = self._fingerprints.numbered(
+        numbered = self._directory.fingerprints.numbered(
             "create_payment", PATH, value, body.merchant_order_no
         )
         customer = given(body.customer)

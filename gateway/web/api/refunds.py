@@ -5,12 +5,12 @@ Law: shape only; what a refund may do is decided in `domain.refund`.
 
 import msgspec
 
+from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.center.refund import Refunding, RefundRequest
 from gateway.domain import cursor, ids
 from gateway.domain import refund as refunds
 from gateway.domain.errors import TillgateError, not_found
-from gateway.domain.idempotency import Fingerprints
 from gateway.domain.lifecycle import REFUND
 from gateway.web.api.payments import REPLAYED, list_body
 from gateway.web.api.schemas import CreateRefund, NoParameters, RefundsQuery, given
@@ -33,12 +33,12 @@ class Refunds:
         *,
         refunding: Refunding,
         query: Query,
-        fingerprints: Fingerprints,
+        directory: Directory,
         cursor_key: bytes,
     ) -> None:
         self._refunding = refunding
         self._query = query
-        self._fingerprints = fingerprints
+        self._directory = directory
         self._cursor_key = cursor_key
 
     def routes(self) -> list[Route]:
@@ -83,7 +83,7 @@ class Refunds:
         payment_id = ids.parse("pay", body.payment_id)
         if payment_id is None or ids.bucket_of(payment_id) != ids.bucket_of(merchant_id):
             raise not_found()
-        numbered = self._fingerprints.numbered(
+        numbered = self._directory.fingerprints.numbered(
             "create_refund", PATH, value, body.merchant_refund_no
         )
         refund, replayed = await self._refunding.create(

@@ -1,0 +1,430 @@
+"""Deliver: posts claimed deliveries to their receivers and writes down what came of it.
+
+Law: nothing is sent that was not claimed in a committed write, and whoever lost the lease or the
+claim's time does not send. Every receiver has a lane of its own (`lanes.py`), so one that is slow,
+broken or huge takes nothing from another; what does not fit in memory waits in the database. A
+crash between sending and writing down repeats the same event id and body, nothing else.
+
+    relay -> reserve, accept ----\\
+                                   lane -> sign -> POST -> results -> one UPDATE for many
+    waiting -> claim -> accept --/
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.center.notify import Notify
+from gateway.center.ports import Clock, Persons
+from gateway.center.replay import compose
+from gateway.center.signing_secrets import Holder, SigningSecrets
+from gateway.center.webhook_ports import Target, WebhookSender, WorkerDeliveries
+from gateway.domain import delivery as deliveries
+from gateway.domain import ids, webhook
+from gateway.domain.delivery import Delivery
+from gateway.domain.endpoint import WebhookEndpoint, has_failed_too_long
+from gateway.domain.errors import TillgateError
+from gateway.domain.events import Event
+from gateway.domain.lease import Lease
+from gateway.domain.webhook import WebhookAnswer
+from gateway.workers.lanes import IN_FLIGHT_MAX, Job, Lane
+from gateway.workers.tenure import Tenure
+
+POLL_S = 1.0
+CLAIM_S = 45.0
+SEND_S_MAX = 20.0  # a delivery takes 15 s at most; the rest is for writing it down
+JOBS_MAX = 4_096
+JOBS_CROWDED = JOBS_MAX // 2
+CLAIM_LANES_MAX = 512
+CLAIM_JOBS_MAX = 1_024
+SETTLE_MAX = 512
+SETTLE_PAUSE_S = 0.5
+HOLDER_FRESH_S = 1.0
+LANES_KEPT_MAX = 2_048
+FAILING_TRIES = 3  # after so many tries of one delivery its endpoint counts as failing
+
+log = logging.getLogger("tillgate.deliver")
+
+Observe = Callable[[str, float, float], None]
+Wake = Callable[[], None]
+
+
+class Deliverer:
+    """Delivers the webhooks of one shard.
+
+    `random` gives numbers of 0..1 for the jitter; `observe` gets judgement, seconds of the try and
+    seconds since the event of each delivery's end; `wake` ends the sleep of the loop that runs
+    `round`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: WorkerDeliveries,
+        tenure: Tenure,
+        http: WebhookSender,
+        secrets: SigningSecrets,
+        notify: Notify,
+        persons: Persons,
+        clock: Clock,
+        random: Callable[[], float],
+        observe: Observe | None = None,
+    ) -> None:
+        self._store = store
+        self._tenure = tenure
+        self._http = http
+        self._secrets = secrets
+        self._notify = notify
+        self._persons = persons
+        self._clock = clock
+        self._random = random
+        self._observe = observe
+        self.wake: Wake = lambda: None
+        self._lanes: dict[Target, Lane] = {}
+        self._jobs = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._results: list[tuple[Delivery, Delivery]] = []
+        self._unsent: list[Delivery] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._survey_at = 0.0
+        self._is_draining = False
+        tenure.is_busy = self._is_busy
+
+    # --- from the relay --------------------------------------------------------------------------
+
+    def reserve(self, key: Target) -> bool:
+        """Promise a place for a new delivery; if not, it waits in the database."""
+        lane = self._lane(key)
+        if self._is_draining or not self._room(lane):
+            lane.has_backlog = True
+            return False
+        lane.reserved += 1
+        self._jobs += 1
+        return True
+
+    def cancel(self, key: Target) -> None:
+        """Give a promised place back."""
+        self._lane(key).reserved -= 1
+        self._jobs -= 1
+
+    async def accept(
+        self,
+        pairs: Sequence[tuple[Delivery, Event]],
+        *,
+        holders: dict[Target, Holder],
+        claimed_at: float,
+    ) -> None:
+        """Take over claimed deliveries, for each of which a place was promised.
+
+        `holders` are the receivers as they were read just now; `claimed_at` is the monotonic time
+        before the claim.
+        """
+        bodies = await self._bodies([event for _, event in pairs])
+        now = asyncio.get_running_loop().time()
+        for each, event in pairs:
+            lane = self._lane((each.merchant_id, each.target))
+            lane.reserved -= 1
+            body = bodies.get(event.id)
+            if body is None:
+                self._jobs -= 1
+                continue
+            holder = holders.get(lane.key)
+            if holder is not None:
+                lane.holder, lane.holder_at = holder, now
+            send_before = claimed_at + CLAIM_S - SEND_S_MAX
+            lane.queue.append(Job(each, event.id, event.at, body, send_before))
+            self._pump(lane)
+
+    async def _bodies(self, events: Sequence[Event]) -> dict[str, bytes]:
+        """The bodies of events by id; an event that cannot be composed costs no other."""
+        try:
+            composed = await compose(self._persons, events)
+        except Exception:
+            if len(events) == 1:
+                log.exception("the event %s cannot be composed", events[0].id)
+                return {}
+            bodies: dict[str, bytes] = {}
+            for event in events:
+                bodies |= await self._bodies([event])
+            return bodies
+        return {event.id: body for event, body in zip(events, composed, strict=True)}
+
+    # --- from the database -----------------------------------------------------------------------
+
+    async def round(self) -> bool:
+        """Claim what is due where there is room. Answers whether there is more to do at once."""
+        leases = self._tenure.working()
+        if not leases or self._is_draining:
+            return False
+        loop = asyncio.get_running_loop()
+        business = self._clock.business()
+        if loop.time() >= self._survey_at:
+            self._survey_at = loop.time() + POLL_S
+            self._forget()
+            for key in await self._store.waiting(leases, now=business):
+                self._lane(key).has_backlog = True
+        rooms = self._rooms()
+        if not rooms:
+            return False
+        for key, room in rooms.items():
+            self._lanes[key].reserved += room
+            self._jobs += room
+        claimed_at = loop.time()
+        pairs: list[tuple[Delivery, Event]] = []
+        try:
+            pairs = await self._store.claim(leases, rooms, now=business, claim_s=CLAIM_S)
+        finally:
+            self._hand_back(rooms, pairs)
+        if pairs:
+            holders: dict[Target, Holder] = {}
+            try:
+                holders = await self._holders(pairs)
+            finally:
+                # Without them each lane reads its own; the promised places are used either way.
+                await self.accept(pairs, holders=holders, claimed_at=claimed_at)
+        return len(pairs) >= min(CLAIM_JOBS_MAX, sum(rooms.values()))
+
+    def _rooms(self) -> dict[Target, int]:
+        rooms: dict[Target, int] = {}
+        left = CLAIM_JOBS_MAX
+        for lane in self._lanes.values():
+            if not lane.has_backlog or not (room := self._room(lane)):
+                continue
+            # Refills are worth a statement when a part of the lane is empty.
+            if lane.load and room < min(IN_FLIGHT_MAX // 2, lane.load):
+                continue
+            rooms[lane.key] = min(room, left)
+            left -= rooms[lane.key]
+            if left <= 0 or len(rooms) >= CLAIM_LANES_MAX:
+                break
+        return rooms
+
+    def _hand_back(self, rooms: dict[Target, int], pairs: Sequence[tuple[Delivery, Event]]) -> None:
+        """Keep the places that the claimed ones need; a lane that took all may have more."""
+        counts = dict.fromkeys(rooms, 0)
+        for each, _ in pairs:
+            counts[(each.merchant_id, each.target)] += 1
+        for key, room in rooms.items():
+            lane = self._lanes[key]
+            lane.reserved -= room - counts[key]
+            self._jobs -= room - counts[key]
+            lane.has_backlog = counts[key] == room
+
+    async def _holders(self, pairs: Sequence[tuple[Delivery, Event]]) -> dict[Target, Holder]:
+        """Endpoints and notify secrets of claimed deliveries, as they are now."""
+        wanted = {
+            (each.merchant_id, each.endpoint_id)
+            for each, _ in pairs
+            if each.endpoint_id is not None
+        }
+        holders: dict[Target, Holder] = {}
+        if wanted:
+            for endpoint in await self._store.endpoints_by_id(sorted(wanted)):
+                target = deliveries.endpoint_target(endpoint.id)
+                holders[(endpoint.merchant_id, target)] = endpoint
+        payers = [each for each, _ in pairs if each.endpoint_id is None]
+        if payers:
+            merchants = sorted({each.merchant_id for each in payers})
+            found = {s.merchant_id: s for s in await self._store.notify_secrets(merchants)}
+            for each in payers:
+                if each.merchant_id in found:
+                    holders[(each.merchant_id, each.target)] = found[each.merchant_id]
+        return holders
+
+    # --- one delivery ----------------------------------------------------------------------------
+
+    def _pump(self, lane: Lane) -> None:
+        """Send as much of a lane as may be in flight."""
+        loop = asyncio.get_running_loop()
+        while (job := lane.next_job(loop.time())) is not None:
+            task = loop.create_task(self._send(lane, job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, lane: Lane, job: Job) -> None:
+        try:
+            after = await self._try(lane, job)
+        except Exception:
+            # The claim lapses and it is tried again; it has cost no try.
+            log.exception("the delivery %s could not be sent", job.delivery.id)
+            self._drop(lane, job)
+        else:
+            if after is None:
+                self._drop(lane, job)
+            else:
+                self._results.append((job.delivery, after))
+                self._write_soon()
+        finally:
+            lane.in_flight -= 1
+            if lane.is_shut(asyncio.get_running_loop().time()) and lane.queue:
+                for waiting in lane.take_queue():
+                    self._give_back(lane, waiting)
+            if lane.has_backlog and self._room(lane) >= IN_FLIGHT_MAX:
+                self.wake()
+            self._pump(lane)
+
+    async def _try(self, lane: Lane, job: Job) -> Delivery | None:
+        """The delivery after this try; None if it may not be sent any more by us."""
+        holder = await self._holder(lane, job.delivery)
+        if isinstance(holder, WebhookEndpoint) and holder.status != "enabled":
+            business = self._clock.business()
+            return deliveries.abandoned(job.delivery, deliveries.ERROR_DISABLED, business)
+        url = holder.url if isinstance(holder, WebhookEndpoint) else job.delivery.url
+        signer = await self._secrets.signer(holder, self._clock.business())
+        headers = webhook.sign(
+            job.event_id,
+            at=self._clock.wall_s(),
+            body=job.body,
+            secrets=signer.secrets,
+            private_key=signer.seed,
+        )
+        now = asyncio.get_running_loop().time()
+        if now >= job.send_before or not self._tenure.covers(job.delivery.merchant_id):
+            return None
+        answer = await self._http.post(url, headers=headers, body=job.body)
+        after = deliveries.settled(
+            job.delivery,
+            answer,
+            url=url,
+            now=self._clock.business(),
+            wall=self._clock.wall(),
+            jitter=self._random(),
+        )
+        self._learn(lane, holder, job, after, answer)
+        return after
+
+    async def _holder(self, lane: Lane, delivery: Delivery) -> Holder:
+        """The receiver as it was at most a second ago. Raises TillgateError if it is no more."""
+        now = asyncio.get_running_loop().time()
+        if lane.holder is None or now - lane.holder_at > HOLDER_FRESH_S:
+            merchant_id, endpoint_id = delivery.merchant_id, delivery.endpoint_id
+            if endpoint_id is not None:
+                found = await self._store.endpoints_by_id([(merchant_id, endpoint_id)])
+                if not found:
+                    raise TillgateError("internal_error", "The endpoint of a delivery is missing.")
+                lane.holder = found[0]
+            else:
+                lane.holder = await self._notify.notify_secret_of(merchant_id)
+            lane.holder_at = now
+        return lane.holder
+
+    def _learn(
+        self, lane: Lane, holder: Holder, job: Job, after: Delivery, answer: WebhookAnswer
+    ) -> None:
+        judgement = webhook.judge(answer.status)
+        lane.note_answer(answer.duration_s)
+        endpoint = holder if isinstance(holder, WebhookEndpoint) else None
+        business = self._clock.business()
+        if judgement == "delivered":
+            lane.note_success()
+            if endpoint is not None and endpoint.failing_since is not None:
+                self._tell(self._notify.note_recovered(endpoint))
+        else:
+            now = asyncio.get_running_loop().time()
+            lane.note_failure(job.delivery.id, now=now, at=business)
+            if endpoint is not None:
+                self._note_failure(lane, endpoint, after, is_gone=judgement == "gone")
+        if self._observe is not None:
+            lag_s = (business - job.event_at).total_seconds()
+            self._observe(judgement, answer.duration_s, lag_s)
+
+    def _note_failure(
+        self, lane: Lane, endpoint: WebhookEndpoint, after: Delivery, *, is_gone: bool
+    ) -> None:
+        now = self._clock.business()
+        if is_gone or has_failed_too_long(endpoint, now):
+            self._tell(self._notify.give_up(endpoint, is_gone=is_gone))
+        elif endpoint.failing_since is None and (after.tries >= FAILING_TRIES or lane.is_probing):
+            since = lane.failing_from or now
+            self._tell(self._notify.note_failing(endpoint, since=since))
+
+    def _tell(self, work: Awaitable[None]) -> None:
+        """Carry out what concerns an endpoint beside the deliveries; it is tried again with the
+        next one if it fails."""
+
+        async def run() -> None:
+            try:
+                await work
+            except Exception:
+                log.exception("an endpoint's health could not be recorded")
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- results ---------------------------------------------------------------------------------
+
+    def _drop(self, lane: Lane, job: Job) -> None:
+        """Forget a job; its claim lapses."""
+        self._jobs -= 1
+        lane.has_backlog = True
+
+    def _give_back(self, lane: Lane, job: Job) -> None:
+        """Forget a job and its claim."""
+        self._drop(lane, job)
+        self._unsent.append(job.delivery)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        """Write down results, many at a time: whatever came while the last ones were written."""
+        while self._results or self._unsent:
+            results, self._results = self._results[:SETTLE_MAX], self._results[SETTLE_MAX:]
+            unsent, self._unsent = self._unsent[:SETTLE_MAX], self._unsent[SETTLE_MAX:]
+            leases = self._tenure.held()
+            try:
+                if leases and results:
+                    await self._store.settle(leases, results)
+                if leases and unsent:
+                    await self._store.release(leases, unsent)
+            except Exception:
+                log.exception("the results of deliveries could not be written")
+                self._results[:0] = results
+                self._unsent[:0] = unsent
+                await asyncio.sleep(SETTLE_PAUSE_S)
+            else:
+                # Without leases they are lost on purpose: the next holder sends them again.
+                self._jobs -= len(results)
+
+    # --- lanes and the end -----------------------------------------------------------------------
+
+    def _lane(self, key: Target) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def _room(self, lane: Lane) -> int:
+        now = asyncio.get_running_loop().time()
+        room = lane.room(now, is_crowded=self._jobs >= JOBS_CROWDED)
+        return min(room, max(0, JOBS_MAX - self._jobs)) if lane.load else min(room, JOBS_MAX)
+
+    def _forget(self) -> None:
+        if len(self._lanes) > LANES_KEPT_MAX:
+            self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.is_idle}
+
+    def _is_busy(self, lease: Lease) -> bool:
+        return any(
+            lane.load and lease.covers(ids.bucket_of(lane.key[0])) for lane in self._lanes.values()
+        )
+
+    @property
+    def load(self) -> int:
+        """Deliveries in hand: queued, in flight, or not yet written down."""
+        return self._jobs
+
+    async def drain(self, timeout_s: float = SEND_S_MAX) -> None:
+        """Give back what was not sent, wait for what was, and write it down."""
+        self._is_draining = True
+        for lane in self._lanes.values():
+            for job in lane.take_queue():
+                self._give_back(lane, job)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._writer is not None:
+            await asyncio.wait({self._writer}, timeout=timeout_s)

@@ -8,15 +8,21 @@ ended in the reverse order. A process is a `Core` (what every process needs) and
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from ipaddress import ip_network
 from typing import cast
+from uuid import uuid4
 
-from gateway.adapters.http.client import ChannelHttp
-from gateway.adapters.postgres.deliveries import PostgresDeliveries
+from gateway.adapters.http.client import ChannelHttp, WebhookHttp
+from gateway.adapters.local.wakeups import WakeupReceiver, WakeupSender
+from gateway.adapters.postgres.batch import Submitted
+from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
+from gateway.adapters.postgres.due import PostgresDue
 from gateway.adapters.postgres.events import PostgresEvents
+from gateway.adapters.postgres.leases import PostgresLeases
 from gateway.adapters.postgres.persons import PostgresPersons
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
@@ -36,6 +42,7 @@ from gateway.center.pay import Pay
 from gateway.center.query import Query
 from gateway.center.receive import Receive
 from gateway.center.refund import Refunding
+from gateway.center.replay import Replay
 from gateway.center.signing_secrets import SigningSecrets
 from gateway.center.tell import Addresses, Teller
 from gateway.channels.registry import Registry, load_registry
@@ -44,14 +51,40 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observe import ObservedTeller, http_errors, with_request_id
 from gateway.web.access import authenticated
 from gateway.web.api.balance import Balance
+from gateway.web.api.events import Events
+from gateway.web.api.notify_secret import NotifySecrets
 from gateway.web.api.payments import Payments
 from gateway.web.api.refunds import Refunds
+from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.callbacks import Callbacks
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
+from gateway.workers.overdue import Overdue
+from gateway.workers.runner import Runner
+from gateway.workers.tenure import RENEW_EVERY_S, Tenure
+from gateway.workers.webhooks import ShardWebhooks, Webhooks
 
 GATEWAYS_LIVE = {"alipay": "https://openapi.alipay.com/gateway.do"}
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+CHASE_EVERY_S = 0.5
+EXPIRE_EVERY_S = 1.0
 GATEWAYS_SANDBOX = {"alipay": "/alipay/gateway.do"}
+
+
+class Told:
+    """Who hears of commits: the metrics, and whoever relays events, as a hint that may be lost."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.hint: Callable[[set[str]], None] | None = None
+
+    def committed(self, done: Sequence[Submitted]) -> None:
+        """Take note of the Changes of one commit."""
+        self._metrics.committed(done)
+        if self.hint is not None:
+            merchants = {each.change.merchant_id for each in done if each.told}
+            if merchants:
+                self.hint(merchants)
 
 
 class Core:
@@ -68,8 +101,10 @@ class Core:
         http: ChannelHttp,
         registry: Registry,
         metrics: Metrics,
+        told: Told,
     ) -> None:
         self.settings = settings
+        self.told = told
         self.clock = clock
         self.shards = shards
         self.directory = directory
@@ -115,6 +150,14 @@ class Core:
             clock=clock,
             ids=self.ids,
         )
+        self.replay = Replay(
+            events=self.events,
+            deliveries=self.deliveries,
+            reader=self.reader,
+            persons=self.persons,
+            clock=clock,
+            ids=self.ids,
+        )
         self.onboard = Onboard(
             register=self.register,
             registry=registry,
@@ -143,8 +186,13 @@ async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]
     """
     vault = Vault(read_root_keys(settings.kek_file, os.environ))
     async with AsyncExitStack() as stack:
+        told = Told(metrics)
+        if settings.wake_socket is not None:
+            sender = WakeupSender(settings.wake_socket)
+            stack.callback(sender.close)
+            told.hint = sender.notify
         shards = await open_shards(
-            settings.database_urls, committed=metrics.committed, observe=metrics.batch
+            settings.database_urls, committed=told.committed, observe=metrics.batch
         )
         stack.push_async_callback(shards.close)
         for shard in shards.all:
@@ -161,6 +209,7 @@ async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]
             http=http,
             registry=load_registry(),
             metrics=metrics,
+            told=told,
         )
         stack.push_async_callback(core.register.close)
         yield core
@@ -245,6 +294,15 @@ class Gateway:
                 cursor_key=cursor_key,
             ),
             Balance(query=query, cursor_key=cursor_key),
+            WebhookEndpoints(
+                notify=core.notify,
+                replay=core.replay,
+                directory=core.directory,
+                cursor_key=cursor_key,
+                sandbox=sandbox,
+            ),
+            Events(replay=core.replay),
+            NotifySecrets(notify=core.notify),
             Callbacks(receive),
         )
         return [route for door in doors for route in door.routes()]
@@ -272,3 +330,80 @@ class Gateway:
         ended = await self.server.drain(timeout_s)
         await self._core.ongoing.drain(timeout_s)
         return ended
+
+
+class Worker:
+    """The clocks of one process: relay and delivery of events, chase, expiry."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._runner = Runner()
+        self._tenures: list[Tenure] = []
+        self._overdue: list[Overdue] = []
+        self._http = WebhookHttp(allow=() if core.settings.livemode else LOOPBACK)
+        self._leases = [
+            PostgresLeases(shard.pool, holder=str(uuid4())) for shard in core.shards.all
+        ]
+        self._webhooks = Webhooks(
+            [
+                ShardWebhooks(WorkerDeliveries(shard.pool), leases)
+                for shard, leases in zip(core.shards.all, self._leases, strict=True)
+            ],
+            http=self._http,
+            secrets=core.signing_secrets,
+            notify=core.notify,
+            persons=core.persons,
+            clock=core.clock,
+            ids=core.ids,
+            observe=self._delivered,
+        )
+        self._receiver: WakeupReceiver | None = None
+        self._add_overdue()
+
+    def _delivered(self, judgement: str, seconds: float, lag_s: float) -> None:
+        self._core.metrics.delivery(judgement, seconds, lag_s)
+
+    def _add_overdue(self) -> None:
+        core = self._core
+
+        async def expire(merchant_id: str, payment_id: str) -> object:
+            return await core.close.expire(merchant_id, payment_id, actor="worker:expire")
+
+        chase_attempt = partial(core.chase.attempt, actor="worker:chase")
+        chase_refund = partial(core.chase.refund, actor="worker:chase")
+        for shard, leases in zip(core.shards.all, self._leases, strict=True):
+            due = PostgresDue(shard)
+            chasing, expiring = Tenure(leases, "chase"), Tenure(leases, "expire")
+            for tenure in (chasing, expiring):
+                self._tenures.append(tenure)
+                name = f"lease {len(self._tenures)}"
+                self._runner.add(name, tenure.round, every_s=RENEW_EVERY_S)
+            for name, tenure, find, act, every_s in (
+                ("chase attempts", chasing, due.attempts, chase_attempt, CHASE_EVERY_S),
+                ("chase refunds", chasing, due.refunds, chase_refund, CHASE_EVERY_S),
+                ("expire payments", expiring, due.payments, expire, EXPIRE_EVERY_S),
+            ):
+                overdue = Overdue(name, tenure=tenure, find=find, act=act, now=core.clock.business)
+                self._overdue.append(overdue)
+                self._runner.add(f"{name} {shard.number}", overdue.round, every_s=every_s)
+
+    async def start(self) -> None:
+        """Begin all work."""
+        core = self._core
+        await self._webhooks.start()
+        if core.settings.wake_socket is not None:
+            self._receiver = WakeupReceiver(core.settings.wake_socket, self._webhooks.hint)
+        core.told.hint = self._webhooks.hint
+        self._runner.start()
+
+    async def stop(self) -> None:
+        """Finish what is in hand, give the leases back."""
+        if self._receiver is not None:
+            self._receiver.close()
+        await self._runner.stop()
+        for overdue in self._overdue:
+            await overdue.drain()
+        for tenure in self._tenures:
+            await tenure.leave()
+        await self._webhooks.drain()
+        await self._http.close()

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from gateway.app import Core, Gateway, open_core
+from gateway.app import Core, Gateway, Worker, open_core
 from gateway.center.onboard import AccountWanted, KeyWanted, MerchantWanted
 from gateway.config import Settings
 from gateway.domain.access import HOUSE_SCOPES, MERCHANT_SCOPES
@@ -179,6 +179,16 @@ class World:
             return await connection.fetch(text, *values)
         finally:
             await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def worker(self) -> AsyncIterator[Worker]:
+        """The background workers, running."""
+        worker = Worker(self.core)
+        await worker.start()
+        try:
+            yield worker
+        finally:
+            await worker.stop()
 
 
 @contextlib.asynccontextmanager

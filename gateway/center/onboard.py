@@ -174,9 +174,9 @@ class Onboard:
         """
         merchant = await self.merchant(merchant_id)
         act = self._act(actor, request_id)
-        if wanted.expires_at is not None and wanted.expires_at <= self._clock.wall():
-            if not await self._register.has_key(merchant_id, numbered.number):
-                raise TillgateError("invalid_field", "That moment is over.", param="/expires_at")
+        is_over = wanted.expires_at is not None and wanted.expires_at <= self._clock.wall()
+        if is_over and not await self._register.has_key(merchant_id, numbered.number):
+            raise TillgateError("invalid_field", "That moment is over.", param="/expires_at")
         key = Key(
             id=self._ids.make("key", merchant_id),
             merchant_id=merchant_id,

@@ -73,7 +73,7 @@ class SigningSecrets:
 
     async def fresh(self, merchant_id: str, *, table: str, row: str) -> Fresh:
         """New keys for a row of `webhook_endpoints` or `notify_secrets`."""
-        await self._know(merchant_id)
+        await self.know(merchant_id)
         secret = self._draw(webhook.SECRET_BYTES)
         seed = self._draw(webhook.ED25519_KEY_BYTES)
         return Fresh(
@@ -112,7 +112,7 @@ class SigningSecrets:
         if found is not None:
             self._opened.move_to_end(sealed)
             return found
-        await self._know(holder.merchant_id)
+        await self.know(holder.merchant_id)
         is_endpoint = isinstance(holder, WebhookEndpoint)
         opened = self._box.open(
             sealed,
@@ -127,7 +127,7 @@ class SigningSecrets:
             self._opened.popitem(last=False)
         return opened
 
-    async def _know(self, merchant_id: str) -> None:
-        """Secrets open only for merchants that are in memory."""
+    async def know(self, merchant_id: str) -> None:
+        """Have a merchant in memory, where its secrets can be opened. Raises `not_found`."""
         if await self._directory.find_merchant(merchant_id) is None:
             raise not_found()

@@ -78,7 +78,9 @@ class Agenda:
             self._wake.clear()
             self._launch_due()
             try:
-                await asyncio.wait_for(self._wake.wait(), self._sleep_s())
+                # Not wait_for: in Python 3.11 it can swallow the cancellation that ends us.
+                async with asyncio.timeout(self._sleep_s()):
+                    await self._wake.wait()
             except TimeoutError:
                 pass
 

@@ -10,24 +10,23 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import fastpath
-from gateway.telemetry.exposition import CONTENT_TYPE, exposition
-from gateway.telemetry.metrics import product_version
 from gateway.web.reply import Reply, json_reply, text_reply
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
 
 READY_WAIT_S_MAX = 3.0
 CLOSE_WAIT_S_MAX = 1.0
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPS_CONNECTIONS_MAX = 64
 _NOT_READY = {"ready": False}
 
 Readiness = Callable[[], Awaitable[Mapping[str, Any]]]
+Metrics = Callable[[], bytes]
 
 log = logging.getLogger("tillgate.ops")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -65,13 +64,13 @@ def routes(readiness: Readiness) -> list[Route]:
 class OpsServer:
     """The metrics port. Made by `serve_ops`."""
 
-    def __init__(self, readiness: Readiness, metrics_dir: Path) -> None:
+    def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
         self._readiness = readiness
-        self._metrics_dir = metrics_dir
+        self._metrics = metrics
         router = Router()
         router.add(Route("GET", "/livez", self._live, "livez"))
         router.add(Route("GET", "/readyz", self._ready, "readyz"))
-        router.add(Route("GET", "/metrics", self._metrics, "metrics"))
+        router.add(Route("GET", "/metrics", self._counted, "metrics"))
         numbers = count(1)
         self._server = HttpServer(
             router,
@@ -106,12 +105,12 @@ class OpsServer:
         found = await _asked(self._readiness)
         return self._json(200 if found.get("ready") is True else 503, found, request)
 
-    async def _metrics(self, request: Any) -> Reply:
-        text = exposition(self._metrics_dir).decode("utf-8")
-        return text_reply(200, text, request_id=request.request_id, content_type=CONTENT_TYPE)
+    async def _counted(self, request: Any) -> Reply:
+        text = self._metrics().decode("utf-8")
+        return text_reply(200, text, request_id=request.request_id, content_type=METRICS_TYPE)
 
     def _json(self, status: int, members: Mapping[str, Any], request: Any) -> Reply:
-        told = {**members, "version": product_version(), "fastpath": fastpath.IMPLEMENTATION}
+        told = {**members, "fastpath": fastpath.IMPLEMENTATION}
         return json_reply(status, _encode(told), request_id=request.request_id)
 
 
@@ -120,14 +119,14 @@ async def serve_ops(
     port: int,
     *,
     readiness: Readiness,
-    metrics_dir: Path,
+    metrics: Metrics,
     sock: socket.socket | None = None,
 ) -> OpsServer:
-    """Serve `/livez`, `/readyz` (details as JSON) and the merged `/metrics` until `close`.
+    """Serve `/livez`, `/readyz` (details as JSON) and `/metrics` until `close`.
 
-    `sock` is a bound socket to be used instead of the address. Raises OSError if the address
-    cannot be had.
+    `metrics` gives the text of a scrape: `partial(exposition, folder)` of telemetry. `sock` is a
+    bound socket to be used instead of the address. Raises OSError if the address cannot be had.
     """
-    server = OpsServer(readiness, metrics_dir)
+    server = OpsServer(readiness, metrics)
     await server.start(host, port, sock)
     return server

@@ -27,7 +27,7 @@ from gateway.domain.errors import TillgateError
 from gateway.domain.events import Event
 from gateway.domain.lease import Lease
 from gateway.domain.webhook import WebhookAnswer
-from gateway.workers.lanes import IN_FLIGHT_MAX, Job, Lane
+from gateway.workers.lanes import Job, Lane
 from gateway.workers.tenure import Tenure
 
 POLL_S = 1.0
@@ -37,6 +37,7 @@ JOBS_MAX = 4_096
 JOBS_CROWDED = JOBS_MAX // 2
 CLAIM_LANES_MAX = 512
 CLAIM_JOBS_MAX = 1_024
+REFILL_MIN = 16
 SETTLE_MAX = 512
 SETTLE_PAUSE_S = 0.5
 HOLDER_FRESH_S = 1.0
@@ -138,6 +139,8 @@ class Deliverer:
     async def _bodies(self, events: Sequence[Event]) -> dict[str, bytes]:
         """The bodies of events by id; an event that cannot be composed costs no other."""
         try:
+            for merchant_id in {e.merchant_id for e in events if e.personal is not None}:
+                await self._secrets.know(merchant_id)
             composed = await compose(self._persons, events)
         except Exception:
             if len(events) == 1:
@@ -148,6 +151,11 @@ class Deliverer:
                 bodies |= await self._bodies([event])
             return bodies
         return {event.id: body for event, body in zip(events, composed, strict=True)}
+
+    def look_now(self) -> None:
+        """Look for due deliveries at once instead of at the next survey."""
+        self._survey_at = 0.0
+        self.wake()
 
     # --- from the database -----------------------------------------------------------------------
 
@@ -188,10 +196,7 @@ class Deliverer:
         rooms: dict[Target, int] = {}
         left = CLAIM_JOBS_MAX
         for lane in self._lanes.values():
-            if not lane.has_backlog or not (room := self._room(lane)):
-                continue
-            # Refills are worth a statement when a part of the lane is empty.
-            if lane.load and room < min(IN_FLIGHT_MAX // 2, lane.load):
+            if not (room := self._refill(lane)):
                 continue
             rooms[lane.key] = min(room, left)
             left -= rooms[lane.key]
@@ -259,7 +264,7 @@ class Deliverer:
             if lane.is_shut(asyncio.get_running_loop().time()) and lane.queue:
                 for waiting in lane.take_queue():
                     self._give_back(lane, waiting)
-            if lane.has_backlog and self._room(lane) >= IN_FLIGHT_MAX:
+            if self._refill(lane):
                 self.wake()
             self._pump(lane)
 

@@ -23,7 +23,8 @@ IsBusy = Callable[[Lease], bool]
 class Tenure:
     """The leases of one work in one shard.
 
-    `is_busy` says whether something is still in hand in a range that shall be given back.
+    `is_busy` says whether something is still in hand in a range that shall be given back;
+    `on_gain` is called when ranges were taken.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Tenure:
         self._work = work
         self._ranges = ranges
         self.is_busy = is_busy
+        self.on_gain: Callable[[], None] = lambda: None
         self._is_prepared = False
         self._seat: Lease | None = None
         self._held: dict[int, Lease] = {}
@@ -89,6 +91,8 @@ class Tenure:
             if taken and not self._held:
                 self._good_until = asked_at + self._store.ttl_s - MARGIN_S
             self._held.update((lease.bucket_from, lease) for lease in taken)
+            if taken:
+                self.on_gain()
 
     async def _renew(self) -> None:
         mine = [*self._held.values(), *([self._seat] if self._seat is not None else [])]

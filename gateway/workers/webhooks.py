@@ -6,6 +6,7 @@ that what the relay claims is delivered by the process that claimed it.
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -71,6 +72,7 @@ class Webhooks:
             delivering = self._working.add(f"deliver {number}", deliverer.round, every_s=POLL_S)
             relaying = self._working.add(f"relay {number}", relay.round, every_s=RELAY_EVERY_S)
             deliverer.wake = delivering.wake
+            tenure.on_gain = partial(_wake, delivering, relaying)
             self._tenures.append(tenure)
             self._deliverers.append(deliverer)
             self._relays.append((relay, relaying))
@@ -86,6 +88,11 @@ class Webhooks:
         for relay, loop in self._relays:
             if relay.hint(merchants):
                 loop.wake()
+
+    def wake(self) -> None:
+        """Look for what is due now: business time went ahead, or something is to be sent again."""
+        for deliverer in self._deliverers:
+            deliverer.look_now()
 
     @property
     def deliveries_in_hand(self) -> int:
@@ -105,3 +112,8 @@ class Webhooks:
         await self._keeping.stop()
         for tenure in self._tenures:
             await tenure.leave()
+
+
+def _wake(*loops: Loop) -> None:
+    for loop in loops:
+        loop.wake()

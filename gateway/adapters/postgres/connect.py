@@ -30,7 +30,12 @@ _WRITER = _COMMON | {
     "lock_timeout": str(LOCK_TIMEOUT_MS),
     "enable_seqscan": "off",
 }
-_READER = _COMMON | {"application_name": "tillgate-reader", "lock_timeout": "1000"}
+_READER = _COMMON | {
+    "application_name": "tillgate-reader",
+    "lock_timeout": "1000",
+    # Generic plans that were made on empty tables would scan the journal for ever.
+    "enable_seqscan": "off",
+}
 
 
 async def open_writer(dsn: str) -> asyncpg.Connection:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from gateway.adapters.postgres.connect import open_pool
-from gateway.adapters.postgres.directory_change import GONE
+from gateway.adapters.postgres.directory_change import GONE, NOT_LET_IN
 from gateway.adapters.postgres.directory_memory import DirectoryMemory
 from gateway.adapters.postgres.directory_rows import (
     MerchantRow,
@@ -232,10 +232,15 @@ class PostgresDirectory:
     async def fetch(self, name: str, *arguments: object) -> list[Any]:
         """The records of a statement of the directory. Raises `shard_unavailable`."""
         try:
-            async with asyncio.timeout(LOOKUP_WAIT_S):
-                return await self.pool.fetch(SQL[name].text, *arguments)
+            connection = await self.pool.acquire(timeout=LOOKUP_WAIT_S)
+        except NOT_LET_IN as error:
+            raise _unavailable() from error
+        try:
+            return await connection.fetch(SQL[name].text, *arguments, timeout=LOOKUP_WAIT_S)
         except (*GONE, asyncpg.QueryCanceledError) as error:
             raise _unavailable() from error
+        finally:
+            await self.pool.release(connection, timeout=LOOKUP_WAIT_S)
 
     # --- following -----------------------------------------------------------------------------
 
@@ -323,10 +328,16 @@ class PostgresDirectory:
 
     async def close(self) -> None:
         """Stop following and end the connections."""
+        self.stop_following()
+        for task in [*self._under_way.values(), self._follower]:
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
+        await self.pool.close()
+
+    def stop_following(self) -> None:
+        """From now on changes are taken over by `refresh` only."""
         if self._follower is not None:
             self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
-        await self.pool.close()
 
 
 async def open_directory(dsn: str, *, shards: Shards, vault: Vault) -> PostgresDirectory:

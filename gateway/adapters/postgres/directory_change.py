@@ -51,6 +51,8 @@ GONE = (
     TimeoutError,
 )
 """What asyncpg raises when the database went away under a statement."""
+NOT_LET_IN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What it raises when no connection can be had, for whatever reason."""
 
 
 class DirectoryChanges:
@@ -89,7 +91,7 @@ class DirectoryChanges:
         for tries in range(1, TRIES_MAX + 1):
             try:
                 connection = await self._pool.acquire(timeout=POOL_WAIT_S)
-            except GONE as error:
+            except NOT_LET_IN as error:
                 raise shard_unavailable() from error
             try:
                 return await self._write(connection, act, work)
@@ -104,9 +106,8 @@ class DirectoryChanges:
     async def _write(
         self, connection: asyncpg.Connection, act: Act, work: Work[_Result]
     ) -> _Result:
-        transaction = connection.transaction()
         try:
-            await transaction.start()
+            await connection.execute("begin")
             version = await connection.fetchval(SQL["lock"].text) + 1
             result, lines = await work(connection, version)
             if lines:
@@ -116,12 +117,12 @@ class DirectoryChanges:
             connection.terminate()
             raise shard_unavailable() from error
         except BaseException:
-            await transaction.rollback()
+            await connection.execute("rollback")
             raise
-        await self._commit(connection, transaction)
+        await self._commit(connection)
         return result
 
-    async def _commit(self, connection: asyncpg.Connection, transaction: Any) -> None:
+    async def _commit(self, connection: asyncpg.Connection) -> None:
         warned: list[str] = []
 
         def listen(_: object, message: Any) -> None:
@@ -130,7 +131,7 @@ class DirectoryChanges:
 
         connection.add_log_listener(listen)
         try:
-            await transaction.commit()
+            await connection.execute("commit")
         except GONE as error:
             connection.terminate()
             raise unknown_outcome() from error

@@ -153,9 +153,11 @@ def _check_place(
 
 async def _migrate_one(database: _Database, clock: Clock, report: Report) -> list[str]:
     connection, where = database.connection, database.where
-    await make_roles(connection, where=where, report=report)
     await make_history(connection)
-    await connection.execute(SQL["grant_history"].text)
+    async with connection.transaction():
+        await take_turn(connection)
+        await make_roles(connection, where=where, report=report)
+        await connection.execute(SQL["grant_history"].text)
     applied = []
     for scope in SCOPES if database.number == 0 else SCOPES[1:]:
         steps = await apply_steps(
@@ -169,9 +171,11 @@ async def _keep_reader(
     databases: Sequence[_Database], installation: Installation, report: Report
 ) -> ReaderLogin | None:
     """The reading login, if every database's cluster has it."""
-    reader = installation.reader
-    made = [
-        await make_reader(database.connection, reader, where=database.where, report=report)
-        for database in databases
-    ]
+    reader, made = installation.reader, []
+    for database in databases:
+        async with database.connection.transaction():
+            await take_turn(database.connection)
+            made.append(
+                await make_reader(database.connection, reader, where=database.where, report=report)
+            )
     return reader if all(made) else None

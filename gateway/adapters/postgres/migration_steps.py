@@ -74,7 +74,11 @@ async def make_history(connection: asyncpg.Connection) -> None:
     """Make the history's table; somebody else may be making it at the same moment."""
     try:
         await connection.execute(SQL["make_history"].text)
-    except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError):
+    except (
+        asyncpg.UniqueViolationError,
+        asyncpg.DuplicateTableError,
+        asyncpg.DuplicateObjectError,
+    ):
         await connection.execute(SQL["make_history"].text)
 
 

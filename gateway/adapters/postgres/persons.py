@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from gateway.adapters.postgres.commit import shard_unavailable
-from gateway.adapters.postgres.directory_change import GONE
+from gateway.adapters.postgres.directory_change import GONE, NOT_LET_IN, POOL_WAIT_S
 from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.postgres.statements import load
 from gateway.center.ports import PayerSecrets
@@ -97,12 +97,17 @@ class PostgresPersons:
         self, merchant_id: str, payers: list[bytes], *, until: float
     ) -> dict[bytes, bytes | None]:
         """Keys as they are now; kept until a moment that was fixed before they were asked for."""
+        pool = self._shards.of(merchant_id).pool
         try:
-            records = await self._shards.of(merchant_id).pool.fetch(
-                SQL["read"].text, ids.to_hex(merchant_id), payers
-            )
+            connection = await pool.acquire(timeout=POOL_WAIT_S)
+        except NOT_LET_IN as error:
+            raise shard_unavailable() from error
+        try:
+            records = await connection.fetch(SQL["read"].text, ids.to_hex(merchant_id), payers)
         except (*GONE, asyncpg.QueryCanceledError) as error:
             raise shard_unavailable() from error
+        finally:
+            await pool.release(connection)
         found: dict[bytes, bytes | None] = dict.fromkeys(payers)
         for record in records:
             payer = record["payer"]

@@ -15,7 +15,7 @@ import asyncpg
 from gateway.adapters.postgres.batch import GuardLost
 from gateway.adapters.postgres.commit import shard_unavailable
 from gateway.adapters.postgres.directory import PostgresDirectory
-from gateway.adapters.postgres.directory_change import GONE, DirectoryChanges
+from gateway.adapters.postgres.directory_change import NOT_LET_IN, DirectoryChanges
 from gateway.adapters.postgres.directory_rows import (
     MerchantRow,
     account_of,
@@ -100,7 +100,7 @@ class PostgresRegister:
             await pool.execute(
                 SQL["make_head"].text, ids.to_hex(merchant_id), ids.bucket_of(merchant_id)
             )
-        except GONE as error:
+        except NOT_LET_IN as error:
             raise shard_unavailable() from error
 
     async def set_merchant_status(

@@ -47,19 +47,16 @@ class ReaderLogin(NamedTuple):
 async def make_roles(connection: asyncpg.Connection, *, where: str, report: Report) -> None:
     """Make the two roles where they are absent, and let this login take them on.
 
-    Raises `MigrationRefused`, with the statements that a superuser has to run.
+    To be called inside a transaction. Raises `MigrationRefused`, with the statements that a
+    superuser has to run.
     """
     for role in await connection.fetch(SQL["roles"].text, list(_GROUP_TEXTS)):
         create, admit = _GROUP_TEXTS[role["name"]]
         try:
-            if not role["present"]:
-                try:
-                    await connection.execute(create)
-                    report(f"{where}: made the role {role['name']}")
-                except _EXISTS:
-                    pass  # another runner, or another database of the same cluster
+            if not role["present"] and await _made(connection, create):
+                report(f"{where}: made the role {role['name']}")
             if not role["may_be_taken"]:
-                await connection.execute(admit)
+                await _made(connection, admit)
         except asyncpg.InsufficientPrivilegeError:
             login = await connection.fetchval("select quote_ident(current_user)")
             raise MigrationRefused(
@@ -74,7 +71,8 @@ async def make_reader(
 ) -> bool:
     """Make the reading login where it is absent; whether it is there now.
 
-    A login without the right to make roles goes without: that is no fault.
+    To be called inside a transaction. A login without the right to make roles goes without: that
+    is no fault.
     """
     found = await connection.fetchrow(SQL["roles"].text, [reader.user])
     if found["present"]:
@@ -83,15 +81,22 @@ async def make_reader(
         SQL["role_texts"].text, reader.user, scram_verifier(reader.password)
     )
     try:
-        async with connection.transaction():
-            await connection.execute(texts["make"])
-            await connection.execute(texts["admit"])
-    except _EXISTS:
-        return True
+        if not await _made(connection, f"{texts['make']}; {texts['admit']}"):
+            return True
     except asyncpg.InsufficientPrivilegeError:
         report(f"{where}: no login for reading was made, this one may not make roles")
         return False
     report(f"{where}: made the login {reader.user}, which may only read")
+    return True
+
+
+async def _made(connection: asyncpg.Connection, text: str) -> bool:
+    """Run it; False if it was done already: by a runner on another database of the cluster."""
+    try:
+        async with connection.transaction():
+            await connection.execute(text)
+    except _EXISTS:
+        return False
     return True
 
 

@@ -48,6 +48,7 @@ _SETTINGS = {
     "enable_nestloop": "off",
     "work_mem": "32MB",
 }
+_PREFIXES = frozenset({"att", "ent", "uxf", "dlv", *OBJECT_PREFIXES.values()})
 _CHECKS = tuple(name for name in SQL if name.startswith("check_"))
 # What a line's type says about the status in it, beyond types that are called like a status.
 _STATUS_OF_TYPE = {"payment.attempt_failed": "requires_payment_method"}
@@ -357,7 +358,7 @@ def _named(prefix: str | None, object_id: UUID | None) -> str | None:
     if prefix is None or object_id is None:
         return None
     prefix = OBJECT_PREFIXES.get(prefix, prefix)
-    return ids.from_uuid(prefix, object_id) if prefix in ids.PREFIXES else str(object_id)
+    return ids.from_uuid(prefix, object_id) if prefix in _PREFIXES else str(object_id)
 
 
 def _given() -> dict[str, Any]:

@@ -95,8 +95,8 @@ having min(p.ordinal) <> 1 or max(p.ordinal) <> count(*)
 limit :limit;
 
 -- name: check_running_balance
--- Along every account: postings count 1, 2, 3 ... and each stores the sum of all up to it. Where one
--- is wrong, those after it are not named again.
+-- Along every account: postings count 1, 2, 3 ... and each stores the sum of all up to it. Those
+-- after a wrong one that are only as wrong as it are not named again.
 -- scope: verify
 with legs as (
     select p.merchant_id, p.debit as code, p.currency, p.debit_number as number,
@@ -134,9 +134,9 @@ from compared c
 cross join lateral (
     values
         ('account_missing', c.side is null and c.place = 1, 'an account', 'none'),
-        ('posting_number', c.side is not null and c.number - c.place <> c.shift_before,
+        ('posting_number', c.side is not null and c.number - c.place not in (0, c.shift_before),
             'number ' || c.place + c.shift_before, 'number ' || c.number),
-        ('posting_balance', c.side is not null and c.running - c.stored <> c.error_before,
+        ('posting_balance', c.side is not null and c.running - c.stored not in (0, c.error_before),
             'balance ' || c.running - c.error_before, 'balance ' || c.stored),
         ('balance_forbidden', not c.may_be_negative and c.stored < 0,
             'a balance of zero or more', 'balance ' || c.stored)

@@ -82,18 +82,21 @@ def _decode(text: str) -> bytes:
 
 def _read_file(file: Path) -> str:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        # A pipe without a writer would keep us waiting.
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise RootKeysUnusable(
             f"The key-encryption keys cannot be read from {file}: {error.strerror}."
         ) from None
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o077:
             raise RootKeysUnusable(
                 f"{file} must be a file that only its owner can read: chmod 600 {file}"
             )
-        return opened.read(FILE_BYTES_MAX).decode("ascii", "replace")
+        return os.read(descriptor, FILE_BYTES_MAX).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def _make_file(file: Path) -> None:

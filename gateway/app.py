@@ -8,11 +8,11 @@ ended in the reverse order. A process is a `Core` (what every process needs) and
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from ipaddress import ip_network
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 from gateway.adapters.http.client import ChannelHttp, WebhookHttp
@@ -24,6 +24,7 @@ from gateway.adapters.postgres.due import PostgresDue
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.leases import PostgresLeases
 from gateway.adapters.postgres.persons import PostgresPersons
+from gateway.adapters.postgres.readiness import PostgresReadiness
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards
@@ -57,6 +58,7 @@ from gateway.web.api.payments import Payments
 from gateway.web.api.refunds import Refunds
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.callbacks import Callbacks
+from gateway.web.ops import routes as ops_routes
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
 from gateway.workers.overdue import Overdue
@@ -221,6 +223,10 @@ class Gateway:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.is_ready = False
+        self._postgres = PostgresReadiness(
+            [shard.pool for shard in core.shards.all],
+            directory_away_for_s=lambda: core.directory.away_for_s,
+        )
         self.router = Router()
         for route in self._routes():
             self.router.add(route)
@@ -305,7 +311,14 @@ class Gateway:
             NotifySecrets(notify=core.notify),
             Callbacks(receive),
         )
-        return [route for door in doors for route in door.routes()]
+        routes = [route for door in doors for route in door.routes()]
+        return [*routes, *ops_routes(self.readiness)]
+
+    async def readiness(self) -> Mapping[str, Any]:
+        """What `/readyz` says: the shards' checks, or that this process is draining."""
+        if not self.is_ready:
+            return {"ready": False, "draining": True}
+        return await self._postgres()
 
     async def start(
         self,

@@ -194,6 +194,7 @@ class World:
 @contextlib.asynccontextmanager
 async def open_world(installation: Installation, folder: Path) -> AsyncIterator[World]:
     """Start every part, with one merchant that has a key and an account at the simulator."""
+    folder.mkdir(exist_ok=True)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sandbox = Sandbox(data=folder / "sandbox")

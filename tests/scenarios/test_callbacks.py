@@ -78,6 +78,7 @@ async def test_a_callback_sent_a_hundred_times_is_booked_once(world: World) -> N
     ]
 
 
+@pytest.mark.tampers
 async def test_a_late_callback_after_cancel_is_booked_to_suspense_and_told(world: World) -> None:
     payment, body = await callback_of(world, "A-1")
     # The channel says that it closed what was in fact paid: the worst that can happen.

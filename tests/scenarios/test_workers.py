@@ -103,6 +103,7 @@ async def test_silence_is_asked_about_until_it_is_known(world: World) -> None:
         await world.until(payment["id"], "succeeded", 20)
 
 
+@pytest.mark.tampers
 async def test_an_attempt_whose_gateway_died_before_asking_is_taken_up(world: World) -> None:
     payment = await world.pay_by_qr("A-1")
     await world.sql(

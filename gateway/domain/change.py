@@ -6,6 +6,9 @@ the same transaction left them. `decide` is pure: it returns `Writes` or raises,
 raises has touched nothing. Rows are versioned values; a row is written once, where its stored
 version is the one that was loaded.
 
+A Change may be run again when the answer to its COMMIT was lost: `decide` recognises its own
+earlier commit by the ids it was born with, and answers as it did then.
+
 A create names the number that must be new (`number`) and what it writes if so (`fresh`); when all
 Changes of a transaction are such creates, nothing needs to be read first.
 """

@@ -77,6 +77,7 @@ async def test_every_acknowledged_payment_is_there(tmp_path: Path) -> None:
         told: list[Answered] = []
         async with open_world(installation, tmp_path / "world") as world:
             paid = await world.paid("paid-before")
+            told.append(Answered("payment", "paid-before", 100, 201, paid))
             stop = asyncio.Event()
             shoppers = [
                 asyncio.ensure_future(shop(world, n, stop, told)) for n in range(CLIENTS)

@@ -11,9 +11,10 @@ the last one was committing; when idle nothing waits.
    as those before it left them, write each row once where its version is the loaded one, move the
    heads by the rows really written. A Change that drops out has touched nothing.
 3. An error of the batch bisects it; the poisoned Change falls out alone.
-4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` decides on another
-   connection: committed is answered, aborted is run again, in progress is waited for. Running
-   again with the same ids is always safe.
+4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` is asked on another
+   connection until the transaction is over; then the batch is run again, which is always safe: a
+   row that carries our own id is our own earlier commit. (The status itself is not believed: after
+   a crash Postgres can give the number of a lost transaction to another one, which was seen.)
 """
 
 import asyncio
@@ -40,7 +41,7 @@ ANSWER_WAIT_S = 10.0
 STALLED_AFTER_S = 2.0
 LOCK_TIMEOUT_MS = 200
 SLOW_LANES_MAX = 8
-RECONNECTS_MAX = 2
+RECONNECTS_MAX = 4
 RETRY_DELAY_S = 0.05
 OUTCOME_POLL_S = 0.1
 OUTCOME_WAIT_S = 120.0
@@ -71,6 +72,7 @@ _TRANSIENT = (
 _DISCONNECTED = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that died in the middle of an operation
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -216,9 +218,21 @@ class Committer:
             while self._queue:
                 count = min(len(self._queue), BATCH_CHANGES_MAX)
                 self._started_at = asyncio.get_running_loop().time()
-                await self._commit(lane, [self._queue.popleft() for _ in range(count)])
+                part = [self._queue.popleft() for _ in range(count)]
+                await self._commit_or_say_unknown(lane, part)
         finally:
             self._free.append(lane)
+
+    async def _commit_or_say_unknown(
+        self, lane: int, part: list[Submitted], *, patient: bool = False
+    ) -> None:
+        """Commit; a defect of ours must not leave anybody waiting without an answer."""
+        try:
+            await self._commit(lane, part, patient=patient)
+        except Exception:
+            log.exception("a batch could not be brought to its end")
+            await self._drop(lane)
+            self._refuse(part, unknown_outcome())
 
     def _set_aside(self, part: list[Submitted]) -> None:
         """Give a merchant whose head is held by somebody else a lane of its own for a while."""
@@ -242,7 +256,7 @@ class Committer:
             while aside:
                 count = min(len(aside), BATCH_CHANGES_MAX)
                 part = [aside.popleft() for _ in range(count)]
-                await self._commit(lane, part, patient=True)
+                await self._commit_or_say_unknown(lane, part, patient=True)
         finally:
             del self._slow[merchant]
             connection = self._connections.pop(lane, None)
@@ -279,10 +293,10 @@ class Committer:
                 await self._write(lane, batch)
             except CommitLost as lost:
                 await self._drop(lane)
-                if await self._was_committed(lane, lost.transaction):
-                    self._finish(batch, started)
+                if tries < RECONNECTS_MAX and await self._is_over(lane, lost.transaction):
+                    todo.append((part, tries + 1))
                 else:
-                    todo.append((part, tries))
+                    self._refuse(part, unknown_outcome())
             except _DISCONNECTED:
                 await self._drop(lane)
                 if tries >= RECONNECTS_MAX:
@@ -350,8 +364,8 @@ class Committer:
             # Committed here, but not where a failover would look: nobody may be told.
             raise BatchRefused(unknown_outcome())
 
-    async def _was_committed(self, lane: int, transaction: str) -> bool:
-        """Look a lost COMMIT up; while it is in progress absence proves nothing, so wait."""
+    async def _is_over(self, lane: int, transaction: str) -> bool:
+        """Wait until a transaction is not in progress any more; False if nobody could tell."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._commit_since[lane] = started
@@ -360,15 +374,16 @@ class Committer:
                 try:
                     connection = await self._connection(lane)
                     outcome = await connection.fetchval(SQL["outcome_of"].text, transaction)
+                except asyncpg.InvalidParameterValueError:
+                    return True  # a number of the future: it was lost with a crash
                 except (*_DISCONNECTED, *_TRANSIENT):
                     await self._drop(lane)
                 else:
                     if outcome != "in progress":
-                        return outcome == "committed"
+                        return True
                 await asyncio.sleep(OUTCOME_POLL_S)
         finally:
             self._commit_since.pop(lane, None)
-        # Nobody answered for two minutes: run again; own rows are recognised by their ids.
         return False
 
     # --- endings ---------------------------------------------------------------------------------

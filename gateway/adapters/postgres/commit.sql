@@ -93,5 +93,5 @@ select (select count(*) from made) as made, (select count(*) from tried) as trie
     (select count(*) from told) as told, pg_current_xact_id()::text as transaction;
 
 -- name: outcome_of
--- What became of a transaction whose COMMIT was lost: committed, aborted, in progress, or null.
+-- Whether a transaction whose COMMIT was lost is still in progress.
 select pg_xact_status(:transaction::text::xid8) as outcome;

@@ -189,6 +189,9 @@ def give_back(payment: Payment, attempt: Attempt, amount: int, number: str) -> C
     entry_id = make.make("ent", payment.merchant_id)
 
     def decide(rows) -> Writes:
+        own = rows.get(Need("refund", refund_id))
+        if own is not None:
+            return Writes(touched=(own.place,), result=own)
         refund = Refund(
             merchant_id=payment.merchant_id,
             id=refund_id,
@@ -217,7 +220,7 @@ def give_back(payment: Payment, attempt: Attempt, amount: int, number: str) -> C
         at=NOW,
         request_id=None,
         decide=decide,
-        needs=(payment.place,),
+        needs=(payment.place, Need("refund", refund_id)),
         accounts=((chart.PENDING, "CNY"), (chart.HELD, "CNY")),
     )
 

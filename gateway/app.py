@@ -49,8 +49,11 @@ from gateway.center.tell import Addresses, Teller
 from gateway.channels.registry import Registry, load_registry
 from gateway.config import Settings
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.observe import ObservedTeller, http_errors, with_request_id
+from gateway.telemetry.observe import ObservedTeller, Watchman, http_errors, with_request_id
 from gateway.web.access import authenticated
+from gateway.web.admin.channel_accounts import ChannelAccounts
+from gateway.web.admin.keys import Keys
+from gateway.web.admin.merchants import Merchants
 from gateway.web.api.balance import Balance
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
@@ -58,6 +61,7 @@ from gateway.web.api.payments import Payments
 from gateway.web.api.refunds import Refunds
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.callbacks import Callbacks
+from gateway.web.documents import Documents
 from gateway.web.ops import routes as ops_routes
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
@@ -113,7 +117,8 @@ class Core:
         self.registry = registry
         self.metrics = metrics
         self.ids = RandomIds()
-        self.ongoing = Ongoing()
+        self.watch = Watchman(metrics)
+        self.ongoing = Ongoing(self.watch)
         self.secrets = MerchantSecrets(vault, directory.data_key)
         self.persons = PostgresPersons(shards, self.secrets)
         self.register = PostgresRegister(directory, shards=shards, vault=vault)
@@ -283,6 +288,7 @@ class Gateway:
             chase=core.chase,
             ongoing=core.ongoing,
             clock=core.clock,
+            watch=core.watch,
         )
         doors = (
             Payments(
@@ -312,7 +318,17 @@ class Gateway:
             Callbacks(receive),
         )
         routes = [route for door in doors for route in door.routes()]
-        return [*routes, *ops_routes(self.readiness)]
+        routes += [*self._admin_routes(cursor_key), *ops_routes(self.readiness)]
+        return [*routes, *Documents(routes).routes()]
+
+    def _admin_routes(self, cursor_key: bytes) -> list[Route]:
+        core = self._core
+        doors = (
+            Merchants(onboard=core.onboard, directory=core.directory, cursor_key=cursor_key),
+            Keys(onboard=core.onboard, directory=core.directory, cursor_key=cursor_key),
+            ChannelAccounts(onboard=core.onboard, directory=core.directory),
+        )
+        return [route for door in doors for route in door.routes()]
 
     async def readiness(self) -> Mapping[str, Any]:
         """What `/readyz` says: the shards' checks, or that this process is draining."""

@@ -12,6 +12,7 @@ Source: /docs on signing (scheme TILL1).
 
 import base64
 import hashlib
+import secrets
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,7 +50,7 @@ _NOBODYS_RSA = base64.b64decode(
     "hj7NugZXHaj9nt+8qi5GkAF/S2iXmRCbLQIDAQAB"
 )
 _NOBODYS_KEYS = {
-    HMAC_SHA256: hashlib.sha256(b"nobody").digest()[:SECRET_BYTES],
+    HMAC_SHA256: secrets.token_bytes(SECRET_BYTES),
     ED25519: Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw),
     RSA2048_SHA256: _NOBODYS_RSA,
 }

@@ -5,21 +5,23 @@ cancel it. The task's end is remembered by key, so that a repeat in this process
 """
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from gateway.center.ports import Watch
+from gateway.domain.errors import TillgateError
 
 WAIT_S = 5.0
 POLL_S = 0.1
 
 T = TypeVar("T")
-log = logging.getLogger("tillgate.center")
 
 
 class Ongoing:
     """The channel calls under way in this process, by the object they are about."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     def start(self, key: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -32,8 +34,9 @@ class Ongoing:
     def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
         if self._tasks.get(key) is task:
             del self._tasks[key]
-        if not task.cancelled() and task.exception() is not None:
-            log.error("work on %s broke", key, exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, TillgateError):
+            self._watch.broken(f"work on {key}", error)
 
     async def wait(self, key: str, seconds: float = WAIT_S) -> bool:
         """Wait for the work on `key`, if any, at most `seconds`. True if it is not under way."""

@@ -4,7 +4,7 @@ Law: the centre knows no technology. Every tool it uses is one of these; `app.py
 ones in. What may wait is async; what is in memory is not.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -204,3 +204,18 @@ class ChannelClient(Protocol):
     """Carries a request to a channel. Raises `ChannelSilent` when there is no usable answer."""
 
     async def send(self, request: HttpRequest) -> HttpResponse: ...
+
+
+class Watch(Protocol):
+    """Who is told what no row can tell: alarms about money, and defects of ours.
+
+    The center itself neither logs nor counts.
+    """
+
+    def alarm(self, what: str, facts: Mapping[str, str], *, stranger: bool = False) -> None:
+        """Something that a person should see; `stranger`: anybody may have caused it."""
+        ...
+
+    def broken(self, what: str, error: BaseException) -> None:
+        """A task ended by a defect of ours."""
+        ...

@@ -7,12 +7,11 @@ its amount is confirmed by a query of that refund before anything moves.
 """
 
 import asyncio
-import logging
 
 from gateway.center.chase import Chase
 from gateway.center.conclude import Concluder
 from gateway.center.once import Ongoing
-from gateway.center.ports import Books, Clock, Directory, Reader
+from gateway.center.ports import Books, Clock, Directory, Reader, Watch
 from gateway.center.tell import Teller
 from gateway.channels.codec import CallbackRefused, Paid, Refunded, VerifiedCallback
 from gateway.channels.wire import CallbackReply, CallbackRequest
@@ -23,8 +22,6 @@ from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Attempt
 
 REFUND_WAIT_S = 4.0
-
-log = logging.getLogger("tillgate.callback")
 
 
 class Receive:
@@ -41,6 +38,7 @@ class Receive:
         chase: Chase,
         ongoing: Ongoing,
         clock: Clock,
+        watch: Watch,
     ) -> None:
         self._books = books
         self._reader = reader
@@ -50,6 +48,7 @@ class Receive:
         self._chase = chase
         self._ongoing = ongoing
         self._clock = clock
+        self._watch = watch
 
     async def callback(
         self, channel: str, account_id: str, request: CallbackRequest, *, request_id: str
@@ -65,8 +64,11 @@ class Receive:
         try:
             verified = codec.read_callback(self._teller.view(account), request, self._clock.wall())
         except CallbackRefused as refused:
-            level = logging.WARNING if refused.reason in _STRANGERS else logging.ERROR
-            log.log(level, "callback refused: %s", refused.reason, extra={"account": account_id})
+            self._watch.alarm(
+                "callback_refused",
+                {"reason": refused.reason, "channel_account_id": account_id},
+                stranger=refused.reason in _STRANGERS,
+            )
             return codec.callback_reply(False)
         accepted = await self._apply(account, verified, request_id)
         return codec.callback_reply(accepted)
@@ -78,7 +80,7 @@ class Receive:
             return True
         attempt = await self._attempt_of(account, verified)
         if attempt is None:
-            log.error("callback about an unknown order", extra={"account": account.id})
+            self._watch.alarm("callback_unknown_order", {"channel_account_id": account.id})
             return False
         actor = f"channel:{account.channel}"
         seen = CallbackSeen(
@@ -94,7 +96,7 @@ class Receive:
         if isinstance(outcome, Paid) and (
             outcome.amount != attempt.amount or outcome.currency != attempt.currency
         ):
-            log.error("callback with another amount", extra={"attempt": attempt.id})
+            self._watch.alarm("callback_other_amount", {"attempt_id": attempt.id})
             self._ask_at_once(attempt, actor, request_id)
             return False
         change = self._concluder.payment_change(
@@ -121,11 +123,11 @@ class Receive:
     ) -> bool:
         refund_id = ids.parse("rfd", f"rfd_{refund_no}")
         if refund_id is None:
-            log.error("callback about a refund that is not ours", extra={"account": account.id})
+            self._watch.alarm("callback_foreign_refund", {"channel_account_id": account.id})
             return True
         refund = await self._reader.refund(account.merchant_id, refund_id)
         if refund is None:
-            log.error("callback about an unknown refund", extra={"account": account.id})
+            self._watch.alarm("callback_unknown_refund", {"channel_account_id": account.id})
             return True
         if refund.status != "processing":
             return True

@@ -54,6 +54,9 @@ def check(key: Key, *, scope: str | None, address: str) -> None:
 
 
 def _is_allowed(key: Key, address: str) -> bool:
-    found = ip_address(address)
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False  # a Unix socket has no address
     mapped = getattr(found, "ipv4_mapped", None)
     return any((mapped or found) in network for network in key.ip_allow)

@@ -26,8 +26,6 @@ OVERLAP_MAX_S = 7 * 86_400
 # Longer than a signed request can be sent again: a repeat in this time rotates nothing.
 ROTATION_REPEAT_S = 600
 
-STATUSES = ("enabled", "disabled", "deleted")
-
 # Types of the contract that nothing tells yet; a filter may name them today.
 ANNOUNCED_TYPES = frozenset(
     {

@@ -49,6 +49,9 @@ OBJECT_PREFIXES = {
 
 encode = msgspec.json.Encoder().encode
 
+_TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
+_MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
+
 
 class Line(Struct, frozen=True):
     """One journal row to be: what happened to which object, and the object afterwards.
@@ -83,10 +86,15 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 def rfc3339(moment: datetime) -> str:
-    """A moment (UTC) as RFC 3339 text with milliseconds and `Z`."""
-    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    """A moment (UTC, from the year 1000 on) as RFC 3339 text with milliseconds and `Z`."""
+    # By tables: `isoformat` takes four times as long, and every answer tells several moments.
+    two = _TWO_DIGITS
+    return (
+        f"{moment.year}-{two[moment.month]}-{two[moment.day]}T{two[moment.hour]}:"
+        f"{two[moment.minute]}:{two[moment.second]}.{_MILLISECONDS[moment.microsecond // 1000]}"
+    )
 
 
 def rfc3339_or_none(moment: datetime | None) -> str | None:
     """Like `rfc3339`, and None for None."""
-    return None if moment is None else f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    return None if moment is None else rfc3339(moment)

@@ -10,6 +10,7 @@ A merchant's bucket is chosen at its creation and everything of the merchant sha
 Sources: TypeID 0.3.0, RFC 9562 section 5.7 (`rand_a` carries application data).
 """
 
+from functools import lru_cache
 from uuid import UUID
 
 BUCKETS = 4096
@@ -23,27 +24,24 @@ _ALLOWED = frozenset(_ALPHABET)
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_MASK = (1 << 62) - 1
+_WORD = (1 << 30) - 1
+_UUID_BYTES = 16
+# A merchant's id is in every row of its batch and in every new id; remembering is ten times as
+# fast as reading it again, and costs at most 1 MB.
+_REMEMBERED_MAX = 4096
 
 
 def _text(number: int) -> str:
     """The 26 characters of a 128-bit number."""
     pairs = _PAIRS
-    return "".join(
-        [
-            pairs[number >> 120],
-            pairs[number >> 110 & 1023],
-            pairs[number >> 100 & 1023],
-            pairs[number >> 90 & 1023],
-            pairs[number >> 80 & 1023],
-            pairs[number >> 70 & 1023],
-            pairs[number >> 60 & 1023],
-            pairs[number >> 50 & 1023],
-            pairs[number >> 40 & 1023],
-            pairs[number >> 30 & 1023],
-            pairs[number >> 20 & 1023],
-            pairs[number >> 10 & 1023],
-            pairs[number & 1023],
-        ]
+    # In words of 30 bits, because Python shifts and masks those several times as fast.
+    a, b = number >> 90, number >> 60 & _WORD
+    c, d = number >> 30 & _WORD, number & _WORD
+    return (
+        f"{pairs[a >> 30]}{pairs[a >> 20 & 1023]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}"
+        f"{pairs[b >> 20]}{pairs[b >> 10 & 1023]}{pairs[b & 1023]}"
+        f"{pairs[c >> 20]}{pairs[c >> 10 & 1023]}{pairs[c & 1023]}"
+        f"{pairs[d >> 20]}{pairs[d >> 10 & 1023]}{pairs[d & 1023]}"
     )
 
 
@@ -72,6 +70,7 @@ def parse(prefix: str, text: str) -> str | None:
     return text
 
 
+@lru_cache(_REMEMBERED_MAX)
 def bucket_of(text: str) -> int:
     """The bucket (0..4095) that an id carries."""
     return _number(text) >> 64 & (BUCKETS - 1)
@@ -87,9 +86,13 @@ def number_of(text: str) -> str:
     return text[-TEXT_CHARS:]
 
 
+@lru_cache(_REMEMBERED_MAX)
 def to_hex(text: str) -> str:
-    """The UUID as 32 hexadecimal digits, the form in which it goes to Postgres."""
-    return f"{_number(text):032x}"
+    """The UUID as 32 hexadecimal digits, the form in which it goes to Postgres.
+
+    Raises OverflowError for 26 characters that are more than 128 bits (`parse` refuses them).
+    """
+    return _number(text).to_bytes(_UUID_BYTES).hex()
 
 
 def from_uuid(prefix: str, uuid: UUID) -> str:

@@ -153,7 +153,7 @@ def _event(record: logging.LogRecord) -> str:
 def described(error: BaseException) -> dict[str, Any]:
     """An exception without its words: type, SQLSTATE or errno, frames as file:line, causes."""
     told = _one(error)
-    causes = []
+    causes: list[dict[str, Any]] = []
     seen = {id(error)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     while cause is not None and id(cause) not in seen and len(causes) < CAUSES_MAX:
@@ -219,12 +219,14 @@ def _value(value: Any) -> str:
     return _printable(value) if isinstance(value, str) else to_line(value)
 
 
-def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+def _as_record(
+    _: Any, __: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[str, str], dict[str, Any]]:
     """A line of structlog's as logging takes it; its names cannot clash with logging's own."""
     taken = {name: event.pop(name) for name in ("exc_info", "stack_info") if name in event}
     message = str(event.pop("event", ""))
     event.pop("logger", None)
-    return {"msg": "%s", "args": (message,), "extra": {"fields": dict(event)}, **taken}
+    return ("%s", message), {"extra": {"fields": dict(event)}, **taken}
 
 
 def _warning_line(message: Warning | str, category: type[Warning], *where: Any, **_: Any) -> str:

@@ -6,15 +6,19 @@ else's. Who is observed does not know by whom: each takes a plain function.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 from gateway.telemetry.logs import request_id
 from gateway.telemetry.metrics import Metrics
 
+AGES_EVERY_S = 5.0
+
 log = logging.getLogger("tillgate.http")
 loop_log = logging.getLogger("tillgate.loop")
+alarm_log = logging.getLogger("tillgate.alarm")
 
 
 def with_request_id(dispatch: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
@@ -103,3 +107,53 @@ class ObservedTeller:
         finally:
             seconds = perf_counter() - begun
             self._metrics.channel_call(account.channel, operation, outcome_word, seconds)
+
+
+class QueueAges:
+    """Reports the age of the oldest due row of every queue of one shard, round by round.
+
+    `leases` tells what this process works on, `oldest_s` the age of a queue's oldest due row in
+    it. Who holds nothing reports 0, so that an age is told by its lease holder only.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        shard: int,
+        queues: Sequence[str],
+        leases: Callable[[], Sequence[Any]],
+        oldest_s: Callable[[str, Sequence[Any], datetime], Awaitable[float]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._metrics = metrics
+        self._shard = shard
+        self._queues = tuple(queues)
+        self._leases = leases
+        self._oldest_s = oldest_s
+        self._now = now
+
+    async def round(self) -> None:
+        """Ask and report once; to be run every `AGES_EVERY_S` seconds."""
+        for queue in self._queues:
+            leases = self._leases()
+            age_s = await self._oldest_s(queue, leases, self._now()) if leases else 0.0
+            self._metrics.set_oldest_due(queue, self._shard, age_s)
+
+
+class Watchman:
+    """The port `center.ports.Watch`: alarms and defects become log lines and counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def alarm(self, what: str, facts: Mapping[str, str], *, stranger: bool = False) -> None:
+        """Something that a person should see; what strangers can cause is a warning only."""
+        self._metrics.error(what)
+        level = logging.WARNING if stranger else logging.ERROR
+        alarm_log.log(level, "alarm: %s", what, extra=dict(facts))
+
+    def broken(self, what: str, error: BaseException) -> None:
+        """A task ended by a defect of ours."""
+        self._metrics.error(type(error).__name__)
+        alarm_log.error("%s broke", what, exc_info=error)

@@ -21,15 +21,15 @@ DEPTH_MAX = 6
 CARD_DIGITS_MIN = 13
 CARD_DIGITS_MAX = 19
 
-_SECRET_WORDS = (
+_HIDDEN_WORDS = (
     "authorization|authorisation|cookie|signature|sig|sign|secret|password|passwd|passphrase|"
     "pin|cvv|cvc|pan|card_?(?:number|no)|private_?key|api_?key|apiv3_?key|key_secret|token|"
     "auth_code|sms_code|recovery_code|credentials?|kek|material|data_key|sealed|openid|"
     "customer|phone|email|id_card"
 )
-_SECRET_NAME = re.compile(rf"(?i)(?:.*[_\-.])?(?:{_SECRET_WORDS})(?:[_\-.](?:before|old|new))?s?\Z")
+_SECRET_NAME = re.compile(rf"(?i)(?:.*[_\-.])?(?:{_HIDDEN_WORDS})(?:[_\-.](?:before|old|new))?s?\Z")
 _NAMED_IN_TEXT = re.compile(
-    rf"(?i)(?<![A-Za-z0-9_\-])((?:[A-Za-z0-9]+[_\-])*(?:{_SECRET_WORDS})[\"']?\s?[=:]\s?)"
+    rf"(?i)(?<![A-Za-z0-9_\-])((?:[A-Za-z0-9]+[_\-])*(?:{_HIDDEN_WORDS})[\"']?\s?[=:]\s?)"
     r"(\"[^\"]*\"?|'[^']*'?|[^\s,;&\"'}\])]+)"
 )
 _LOOKS_SECRET = (
@@ -37,9 +37,9 @@ _LOOKS_SECRET = (
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
     ),
     re.compile(r"whsec_[A-Za-z0-9+/=_-]+"),
-    re.compile(r"\bTILL1-[A-Z0-9-]+ [^\n]*"),
-    re.compile(r"(?i)\b(?:bearer|basic|digest) [A-Za-z0-9+/=._~-]{8,}"),
-    re.compile(r"\bv1a?,[A-Za-z0-9+/]{40,}={0,2}"),
+    re.compile(r"TILL1-[A-Z0-9-]+ [^\n]*"),
+    re.compile(r"(?i)(?<![a-z0-9])(?:bearer|basic|digest) [A-Za-z0-9+/=._~-]{8,}"),
+    re.compile(r"(?<![A-Za-z0-9])v1a?,[A-Za-z0-9+/]{40,}={0,2}"),
     # 32 bytes in base64 (our HMAC keys), standard or URL-safe, and anything longer such as
     # signatures. Ids and digests in hexadecimal are not that.
     re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{43}=(?![A-Za-z0-9])"),

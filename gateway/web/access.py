@@ -1,13 +1,17 @@
 """Access: a route that names a scope is entered by a signed request of a key that has it, or not.
 
 Law: no handler checks who calls; this does, before it, for every route of the API. Addresses are
-believed through trusted proxies only.
+believed through trusted proxies only. What a caller says where nobody would read it, in a query or
+a body, is refused like an unknown field.
 """
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from gateway.center.authenticate import Authenticator
+from gateway.web.api.schemas import NoParameters
+from gateway.web.body import convert, read_json
+from gateway.web.parameters import read_query
 from gateway.web.reply import Reply
 from gateway.web.server import Dispatch, Request
 
@@ -53,9 +57,10 @@ def authenticated(authenticator: Authenticator, *, trusted: Networks = ()) -> Di
         if route is None:
             raise RuntimeError("a request reached the dispatch without a route")
         if route.scope is not None:
-            header = request.headers.get(AUTHORIZATION)
+            headers = request.headers.getall(AUTHORIZATION, ())
             method, target = request.method.encode("ascii"), request.target
-            authorization = None if header is None else header.encode("utf-8", "replace")
+            # Of two headers nobody can say which one counts.
+            authorization = headers[0].encode("utf-8", "replace") if len(headers) == 1 else None
             address = client_address(request, trusted)
             request.caller = authenticator.authenticate_now(
                 method=method,
@@ -72,6 +77,10 @@ def authenticated(authenticator: Authenticator, *, trusted: Networks = ()) -> Di
                 address=address,
                 scope=route.scope,
             )
+            if request.query and route.query is None:
+                read_query(request.query, NoParameters)
+            if request.body and route.body is None:
+                convert(read_json(request.body), NoParameters)
         return await route.handler(request)
 
     return dispatch

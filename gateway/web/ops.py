@@ -21,6 +21,7 @@ from gateway.web.server import HttpServer
 
 READY_WAIT_S_MAX = 3.0
 CLOSE_WAIT_S_MAX = 1.0
+TEXT = "text/plain"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPS_CONNECTIONS_MAX = 64
 _NOT_READY = {"ready": False}
@@ -56,8 +57,8 @@ def routes(readiness: Readiness) -> list[Route]:
         return text_reply(503, "not ready\n", request_id=request.request_id)
 
     return [
-        Route("GET", "/livez", live, "livez", summary="Whether the process is alive"),
-        Route("GET", "/readyz", ready, "readyz", summary="Whether the process is ready"),
+        Route("GET", "/livez", live, "livez", summary="Is the process alive?", answer=TEXT),
+        Route("GET", "/readyz", ready, "readyz", summary="Is the process ready?", answer=TEXT),
     ]
 
 

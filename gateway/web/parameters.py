@@ -1,6 +1,7 @@
 """Parameters: the query of a request line, read as strictly as a body.
 
-Law: unknown or repeated parameters are refused; values are plain text, converted by a schema.
+Law: unknown or repeated parameters are refused, and NUL, which Postgres cannot compare; values are
+plain text, converted by a schema.
 Source: WHATWG URL (application/x-www-form-urlencoded parsing), RFC 3339.
 """
 
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gateway.domain.errors import TillgateError
-from gateway.web.body import convert
+from gateway.web.body import convert, escape_pointer
 
 PARAMETERS_MAX = 16
 LIMIT_DEFAULT = 20
@@ -40,7 +41,11 @@ def read_query(query: str, schema: type[_Schema]) -> _Schema:
     values: dict[str, object] = {}
     for name, value in pairs:
         if name in values:
-            raise TillgateError("malformed_request", "A parameter is repeated.", param=f"/{name}")
+            raise TillgateError(
+                "malformed_request", "A parameter is repeated.", param="/" + escape_pointer(name)
+            )
+        if "\x00" in value or "\x00" in name:
+            raise TillgateError("malformed_request", "A parameter contains NUL.")
         values[name] = value
     return convert(values, schema)
 

@@ -29,7 +29,9 @@ class Route(NamedTuple):
     `pattern` is a path whose placeholders stand for one whole segment, such as
     `/v1/payments/{payment_id}/cancel`; `name` is unique and used in metrics and as operationId;
     `scope` is what a key needs, None where no key is asked for. `raw` takes bodies of any media
-    type (callbacks). `query`, `body` and `answer` are schemas for the OpenAPI document.
+    type (callbacks). The rest is for the OpenAPI document: `query` and `body` are schemas, `answer`
+    is one, several (a tuple) or a media type, and `refusals` are the codes that this operation adds
+    to what every operation of its shape may be refused with.
     """
 
     method: str
@@ -43,6 +45,7 @@ class Route(NamedTuple):
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     answer: Any = None
+    refusals: tuple[str, ...] = ()
 
     @property
     def placeholders(self) -> list[str]:

@@ -28,6 +28,7 @@ from gateway.domain.events import Event
 from gateway.domain.lease import Lease
 from gateway.domain.webhook import WebhookAnswer
 from gateway.workers.lanes import Job, Lane
+from gateway.workers.settle import Settler
 from gateway.workers.tenure import Tenure
 
 POLL_S = 1.0
@@ -38,8 +39,6 @@ JOBS_CROWDED = JOBS_MAX // 2
 CLAIM_LANES_MAX = 512
 CLAIM_JOBS_MAX = 1_024
 REFILL_MIN = 16
-SETTLE_MAX = 512
-SETTLE_PAUSE_S = 0.5
 HOLDER_FRESH_S = 1.0
 LANES_KEPT_MAX = 2_048
 FAILING_TRIES = 3  # after so many tries of one delivery its endpoint counts as failing
@@ -84,9 +83,7 @@ class Deliverer:
         self._lanes: dict[Target, Lane] = {}
         self._jobs = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._results: list[tuple[Delivery, Delivery]] = []
-        self._unsent: list[Delivery] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._settler = Settler(store, tenure, written=self._settled)
         self._survey_at = 0.0
         self._is_draining = False
         tenure.is_busy = self._is_busy
@@ -204,6 +201,11 @@ class Deliverer:
                 break
         return rooms
 
+    def _refill(self, lane: Lane) -> int:
+        """How much to fetch for a lane; nothing until enough is empty to be worth a statement."""
+        room = self._room(lane) if lane.has_backlog else 0
+        return 0 if room < min(REFILL_MIN, lane.load) else room
+
     def _hand_back(self, rooms: dict[Target, int], pairs: Sequence[tuple[Delivery, Event]]) -> None:
         """Keep the places that the claimed ones need; a lane that took all may have more."""
         counts = dict.fromkeys(rooms, 0)
@@ -252,13 +254,12 @@ class Deliverer:
         except Exception:
             # The claim lapses and it is tried again; it has cost no try.
             log.exception("the delivery %s could not be sent", job.delivery.id)
-            self._drop(lane, job)
+            self._drop(lane)
         else:
             if after is None:
-                self._drop(lane, job)
+                self._drop(lane)
             else:
-                self._results.append((job.delivery, after))
-                self._write_soon()
+                self._settler.settle(job.delivery, after)
         finally:
             lane.in_flight -= 1
             if lane.is_shut(asyncio.get_running_loop().time()) and lane.queue:
@@ -357,42 +358,20 @@ class Deliverer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- results ---------------------------------------------------------------------------------
+    # --- what is not sent ------------------------------------------------------------------------
 
-    def _drop(self, lane: Lane, job: Job) -> None:
+    def _drop(self, lane: Lane) -> None:
         """Forget a job; its claim lapses."""
         self._jobs -= 1
         lane.has_backlog = True
 
     def _give_back(self, lane: Lane, job: Job) -> None:
         """Forget a job and its claim."""
-        self._drop(lane, job)
-        self._unsent.append(job.delivery)
-        self._write_soon()
+        self._drop(lane)
+        self._settler.give_back(job.delivery)
 
-    def _write_soon(self) -> None:
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write())
-
-    async def _write(self) -> None:
-        """Write down results, many at a time: whatever came while the last ones were written."""
-        while self._results or self._unsent:
-            results, self._results = self._results[:SETTLE_MAX], self._results[SETTLE_MAX:]
-            unsent, self._unsent = self._unsent[:SETTLE_MAX], self._unsent[SETTLE_MAX:]
-            leases = self._tenure.held()
-            try:
-                if leases and results:
-                    await self._store.settle(leases, results)
-                if leases and unsent:
-                    await self._store.release(leases, unsent)
-            except Exception:
-                log.exception("the results of deliveries could not be written")
-                self._results[:0] = results
-                self._unsent[:0] = unsent
-                await asyncio.sleep(SETTLE_PAUSE_S)
-            else:
-                # Without leases they are lost on purpose: the next holder sends them again.
-                self._jobs -= len(results)
+    def _settled(self, count: int) -> None:
+        self._jobs -= count
 
     # --- lanes and the end -----------------------------------------------------------------------
 
@@ -412,9 +391,10 @@ class Deliverer:
             self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.is_idle}
 
     def _is_busy(self, lease: Lease) -> bool:
-        return any(
-            lane.load and lease.covers(ids.bucket_of(lane.key[0])) for lane in self._lanes.values()
-        )
+        """Whether anything of a range is in hand: queued, in flight, or not yet written down."""
+        merchants = {key[0] for key, lane in self._lanes.items() if lane.load}
+        merchants.update(self._settler.merchants)
+        return any(lease.covers(ids.bucket_of(merchant)) for merchant in merchants)
 
     @property
     def load(self) -> int:
@@ -431,5 +411,4 @@ class Deliverer:
             await asyncio.wait(set(self._tasks), timeout=timeout_s)
         for task in self._tasks:
             task.cancel()
-        if self._writer is not None:
-            await asyncio.wait({self._writer}, timeout=timeout_s)
+        await self._settler.drain(timeout_s)

@@ -27,6 +27,13 @@ def test_same_content(other: dict, same: bool) -> None:
     assert (canonical("op", "/p", BODY) == canonical("op", "/p", other)) is same
 
 
+def test_a_text_that_says_null_is_no_null() -> None:
+    saying = BODY | {"subject": "null and void"}
+    assert canonical("op", "/p", saying) == canonical("op", "/p", saying | {"method": None})
+    assert canonical("op", "/p", saying) != canonical("op", "/p", BODY)
+    assert canonical("op", "/p", {"a": [None]}) != canonical("op", "/p", {"a": []})
+
+
 def test_operation_and_path_count() -> None:
     assert canonical("op", "/p", BODY) != canonical("op", "/q", BODY)
     assert canonical("op", "/p", BODY) != canonical("po", "/p", BODY)

@@ -7,12 +7,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
+import uvloop
 
 from gateway.web.reply import Reply, json_reply
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer, Request
 
+# What depends on the loop is tested on both: production's and the standard library's.
+LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+LOOP_OF_THE_REST = {"uvloop": uvloop.new_event_loop}
+MODULES_ON_BOTH_LOOPS = ("test_server.py", "test_limits.py")
 ANSWER_SECONDS_MAX = 20.0
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Which event loops an asynchronous test below this folder runs on."""
+    return LOOPS if item.path.name in MODULES_ON_BOTH_LOOPS else LOOP_OF_THE_REST
 
 
 class Answer(NamedTuple):
@@ -80,6 +92,15 @@ class Stand:
     async def ask(self, data: bytes, *, head_only: bool = False) -> Answer:
         """The first answer to `data` on a connection of its own."""
         return await (await self.wire(data)).answer(head_only=head_only)
+
+    @staticmethod
+    async def until(condition: Callable[[], object]) -> None:
+        """Give the loop its turns until something is so that no event tells of."""
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            while True:
+                if condition():
+                    return
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         for wire in self._wires:

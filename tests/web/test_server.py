@@ -317,7 +317,6 @@ SMUGGLED = [
     ("NUL in a name", get(fields=b"X\x00: a\r\n")),
     ("NUL in the target", get("/echo?\x00")),
     ("space in the target", get("/echo /x")),
-    ("two spaces", b"GET  /echo HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("tab", b"GET\t/echo HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("no version", b"GET /echo\r\n\r\n"),
     ("version 2.0", get(version=b"2.0")),
@@ -357,8 +356,7 @@ async def test_what_was_answered_stays_answered_when_rubbish_follows(stand: Any)
 @pytest.mark.parametrize("rest", [b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}xx"])
 async def test_a_body_that_breaks_on_its_way_is_refused_at_once(stand: Any, rest: bytes) -> None:
     wire = await stand.wire(HEAD + TE + b"\r\n1\r\n \r\n")
-    while not stand.server.requests_in_flight:
-        await asyncio.sleep(0)
+    await stand.until(lambda: stand.server.requests_in_flight)
     wire.send(rest)
     answer = await wire.answer()
     assert (answer.status, answer.problem["code"]) == (400, "malformed_request")
@@ -427,27 +425,26 @@ async def test_a_client_that_goes_does_not_stop_its_request(start_stand: Any) ->
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
         wire.writer.transport.abort()
-        while stand.server.open_connections and reset:
-            await asyncio.sleep(0)
+        if reset:
+            await stand.until(lambda: not stand.server.open_connections)
         go_on.set()
         await asyncio.wait_for(done.wait(), 5)
-    while stand.server.requests_in_flight or stand.server.open_connections:
-        await asyncio.sleep(0)
+    await stand.until(
+        lambda: not (stand.server.requests_in_flight or stand.server.open_connections)
+    )
     assert stand.observed == [("pay", "POST", 201)] * 2 and not stand.errors
 
 
 async def test_half_a_body_and_gone_is_no_request(stand: Any) -> None:
     for half_close in (True, False):
         wire = await stand.wire(HEAD + b"Content-Length: 100\r\n\r\n{")
-        while not stand.server.requests_in_flight:
-            await asyncio.sleep(0)
+        await stand.until(lambda: stand.server.requests_in_flight)
         if half_close:
             wire.writer.write_eof()
             assert (await wire.answer()).status == 400
         else:
             wire.writer.transport.abort()
-        while stand.server.requests_in_flight:
-            await asyncio.sleep(0)
+        await stand.until(lambda: not stand.server.requests_in_flight)
     assert not stand.requests and not stand.errors
 
 
@@ -470,13 +467,14 @@ async def test_listening_at_sockets_of_many_kinds(tmp_path: Path) -> None:
     await http.start("127.0.0.1", http.port, reuse_port=True)
     await http.start(sock=unix)
     assert http.ports == [http.port] * 2
+    port = http.port
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(get("/remote", b"Connection: close\r\n"))
     assert (await reader.read()).endswith(b'\r\n\r\n""')
     writer.close()
     assert await http.drain(5)
     with pytest.raises(OSError):
-        await asyncio.open_connection("127.0.0.1", http.port if http.ports else 1)
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_drain_closes_idle_connections_and_waits_for_the_others(start_stand: Any) -> None:
@@ -494,8 +492,7 @@ async def test_drain_closes_idle_connections_and_waits_for_the_others(start_stan
     busy = await stand.wire(post(target=b"/pay"))
     halfway = await stand.wire(get()[:10])
     await begun.wait()
-    while stand.server.open_connections < 4:
-        await asyncio.sleep(0)
+    await stand.until(lambda: stand.server.open_connections == 4)
     drained = asyncio.create_task(stand.server.drain(20))
     assert await used.end() == b"" and await fresh.end() == b""
     with pytest.raises(OSError):
@@ -518,8 +515,7 @@ async def test_drain_ends_in_time_whatever_hangs(start_stand: Any) -> None:
 
     stand = await start_stand(Route("GET", "/hang", hang, "hang"))
     wire = await stand.wire(get("/hang"))
-    while not stand.server.requests_in_flight:
-        await asyncio.sleep(0)
+    await stand.until(lambda: stand.server.requests_in_flight)
     assert await stand.server.drain(0.05) is False
     assert await wire.end() == b""
     assert stand.server.requests_in_flight == 0
@@ -548,8 +544,7 @@ async def test_a_slow_reader_is_waited_for_but_not_for_ever(
     wire = await stand.wire(get("/much"))
     assert len((await wire.answer()).body) == size
     wire.send(get("/much") * 20)
-    while stand.server.open_connections:
-        await asyncio.sleep(0.01)
+    await stand.until(lambda: not stand.server.open_connections)
     assert len(stand.observed) < 20
 
 

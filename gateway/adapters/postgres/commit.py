@@ -437,7 +437,12 @@ class Committer:
     async def _connection(self, lane: int) -> asyncpg.Connection:
         connection = self._connections.get(lane)
         if connection is None or connection.is_closed():
-            connection = self._connections[lane] = await self._connect()
+            try:
+                connection = await self._connect()
+            except (TimeoutError, asyncpg.PostgresError) as error:
+                # Whatever keeps us out (too many connections, a login): nothing was recorded.
+                raise ConnectionError(str(error)) from error
+            self._connections[lane] = connection
         return connection
 
     async def _drop(self, lane: int) -> None:

@@ -114,7 +114,7 @@ class DirectoryChanges:
                 await connection.execute(SQL["count"].text, version)
                 await tell(connection, self._house_id, act, lines)
         except GONE as error:
-            connection.terminate()
+            _end(connection)
             raise shard_unavailable() from error
         except BaseException:
             await connection.execute("rollback")
@@ -133,11 +133,12 @@ class DirectoryChanges:
         try:
             await connection.execute("commit")
         except GONE as error:
-            connection.terminate()
+            _end(connection)
             raise unknown_outcome() from error
-        finally:
-            if not connection.is_closed():
-                connection.remove_log_listener(listen)
+        except BaseException:
+            connection.remove_log_listener(listen)
+            raise
+        connection.remove_log_listener(listen)
         if warned:
             # Committed here, but not where a failover would look: nobody may be told.
             raise unknown_outcome()
@@ -160,6 +161,14 @@ async def tell(
     first = seq - len(lines) + 1
     told = [Told(change, line, first + index, None) for index, line in enumerate(lines)]
     await connection.execute(insert_journal.text, *arrays(told))
+
+
+def _end(connection: asyncpg.Connection) -> None:
+    """End a connection in doubt; the pool may have found it lost and let go of it already."""
+    try:
+        connection.terminate()
+    except asyncpg.InterfaceError:
+        pass
 
 
 def _decided(rows: Rows) -> Writes:

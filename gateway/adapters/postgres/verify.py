@@ -44,8 +44,10 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "on",
     "plan_cache_mode": "force_custom_plan",
-    # Everything here is joined whole; loops over a misjudged table would never end.
+    # Everything here is joined whole and by all columns of its key: hashing never takes longer
+    # than reading, while loops and merges over a table without statistics would never end.
     "enable_nestloop": "off",
+    "enable_mergejoin": "off",
     "work_mem": "32MB",
 }
 _PREFIXES = frozenset({"att", "ent", "uxf", "dlv", *OBJECT_PREFIXES.values()})

@@ -4,8 +4,9 @@ Law: credentials go in and never come out.
 """
 
 from gateway.center.onboard import AccountWanted, Onboard
-from gateway.domain.idempotency import Fingerprints
+from gateway.center.ports import Directory
 from gateway.domain.registration import view_account
+from gateway.web.admin import objects
 from gateway.web.admin.doors import (
     BASE,
     READ,
@@ -31,9 +32,9 @@ OF_MERCHANT = BASE + "/merchants/{merchant_id}/channel_accounts"
 class ChannelAccounts:
     """The handlers of merchants' registrations at channels."""
 
-    def __init__(self, *, onboard: Onboard, fingerprints: Fingerprints) -> None:
+    def __init__(self, *, onboard: Onboard, directory: Directory) -> None:
         self._onboard = onboard
-        self._fingerprints = fingerprints
+        self._directory = directory
 
     def routes(self) -> list[Route]:
         """The routes of channel accounts."""
@@ -47,6 +48,13 @@ class ChannelAccounts:
                 status=201,
                 summary="Register a merchant at a channel.",
                 body=CreateChannelAccount,
+                answer=objects.ChannelAccount,
+                refusals=(
+                    "missing_field",
+                    "unsupported_method",
+                    "account_ref_conflict",
+                    "limit_exceeded",
+                ),
             ),
             Route(
                 "GET",
@@ -56,6 +64,7 @@ class ChannelAccounts:
                 READ,
                 summary="All registrations of a merchant, newest first, without credentials.",
                 query=Empty,
+                answer=objects.ChannelAccountList,
             ),
             Route(
                 "GET",
@@ -65,6 +74,7 @@ class ChannelAccounts:
                 READ,
                 summary="A registration at a channel.",
                 query=Empty,
+                answer=objects.ChannelAccount,
             ),
         ]
 
@@ -85,7 +95,7 @@ class ChannelAccounts:
             ),
             numbered(
                 request,
-                self._fingerprints,
+                self._directory.fingerprints,
                 "create_channel_account",
                 value,
                 ref=body.account_ref,

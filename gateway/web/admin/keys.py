@@ -4,8 +4,9 @@ Law: a secret that was made here is in the first answer and in no other.
 """
 
 from gateway.center.onboard import KeyWanted, Onboard
-from gateway.domain.idempotency import Fingerprints
+from gateway.center.ports import Directory
 from gateway.domain.registration import secret_text, view_key
+from gateway.web.admin import objects
 from gateway.web.admin.doors import (
     BASE,
     READ,
@@ -31,9 +32,9 @@ OF_MERCHANT = BASE + "/merchants/{merchant_id}/keys"
 class Keys:
     """The handlers of merchants' keys."""
 
-    def __init__(self, *, onboard: Onboard, fingerprints: Fingerprints, cursor_key: bytes) -> None:
+    def __init__(self, *, onboard: Onboard, directory: Directory, cursor_key: bytes) -> None:
         self._onboard = onboard
-        self._fingerprints = fingerprints
+        self._directory = directory
         self._pages = Pages(cursor_key)
 
     def routes(self) -> list[Route]:
@@ -49,6 +50,8 @@ class Keys:
                 status=201,
                 summary="Make a key; a generated secret is shown in this answer only.",
                 body=CreateKey,
+                answer=objects.Key,
+                refusals=("key_ref_conflict", "key_exists", "too_many_keys"),
             ),
             Route(
                 "GET",
@@ -58,8 +61,18 @@ class Keys:
                 READ,
                 summary="List a merchant's keys, newest first, without secrets.",
                 query=Page,
+                answer=objects.KeyList,
             ),
-            Route("GET", one, self.get, "get_key", READ, summary="A key.", query=Empty),
+            Route(
+                "GET",
+                one,
+                self.get,
+                "get_key",
+                READ,
+                summary="A key.",
+                query=Empty,
+                answer=objects.Key,
+            ),
             Route(
                 "POST",
                 one + "/revoke",
@@ -68,6 +81,7 @@ class Keys:
                 WRITE,
                 summary="Take a key's power, for good.",
                 body=Empty,
+                answer=objects.Key,
             ),
         ]
 
@@ -88,7 +102,7 @@ class Keys:
             ),
             numbered(
                 request,
-                self._fingerprints,
+                self._directory.fingerprints,
                 "create_key",
                 value,
                 ref=body.key_ref,

@@ -4,9 +4,10 @@ Law: shape only; what a merchant may be is decided in `domain.registration`.
 """
 
 from gateway.center.onboard import MerchantWanted, Onboard
+from gateway.center.ports import Directory
 from gateway.domain.errors import TillgateError
-from gateway.domain.idempotency import Fingerprints
 from gateway.domain.registration import view_merchant
+from gateway.web.admin import objects
 from gateway.web.admin.doors import (
     BASE,
     READ,
@@ -36,9 +37,9 @@ PATH = BASE + "/merchants"
 class Merchants:
     """The handlers of `/admin/v1/merchants`."""
 
-    def __init__(self, *, onboard: Onboard, fingerprints: Fingerprints, cursor_key: bytes) -> None:
+    def __init__(self, *, onboard: Onboard, directory: Directory, cursor_key: bytes) -> None:
         self._onboard = onboard
-        self._fingerprints = fingerprints
+        self._directory = directory
         self._pages = Pages(cursor_key)
 
     def routes(self) -> list[Route]:
@@ -54,6 +55,8 @@ class Merchants:
                 status=201,
                 summary="Make a merchant.",
                 body=CreateMerchant,
+                answer=objects.Merchant,
+                refusals=("merchant_ref_conflict",),
             ),
             Route(
                 "GET",
@@ -63,8 +66,19 @@ class Merchants:
                 READ,
                 summary="List merchants, newest first, or find one by its merchant_ref.",
                 query=MerchantsQuery,
+                answer=(objects.MerchantList, objects.Merchant),
+                refusals=("not_found",),
             ),
-            Route("GET", one, self.get, "get_merchant", READ, summary="A merchant.", query=Empty),
+            Route(
+                "GET",
+                one,
+                self.get,
+                "get_merchant",
+                READ,
+                summary="A merchant.",
+                query=Empty,
+                answer=objects.Merchant,
+            ),
             Route(
                 "POST",
                 one + "/status",
@@ -73,6 +87,8 @@ class Merchants:
                 WRITE,
                 summary="Suspend a merchant, or make it active again.",
                 body=SetMerchantStatus,
+                answer=objects.Merchant,
+                refusals=("stale_version", "invalid_state"),
             ),
         ]
 
@@ -85,7 +101,7 @@ class Merchants:
             MerchantWanted(name=body.name, timezone=body.timezone),
             numbered(
                 request,
-                self._fingerprints,
+                self._directory.fingerprints,
                 "create_merchant",
                 value,
                 ref=body.merchant_ref,

@@ -11,6 +11,7 @@ from gateway.center.query import Query
 from gateway.domain import cursor, ids
 from gateway.domain.events import rfc3339
 from gateway.domain.money import check_currency
+from gateway.web.api import objects
 from gateway.web.api.payments import list_body
 from gateway.web.api.schemas import NoParameters, TransactionsQuery
 from gateway.web.parameters import limit_of, read_query
@@ -42,6 +43,7 @@ class Balance:
                 "reports.read",
                 summary="Pending, available and held money per currency.",
                 query=NoParameters,
+                answer=objects.Balance,
             ),
             Route(
                 "GET",
@@ -51,6 +53,7 @@ class Balance:
                 "reports.read",
                 summary="What moved a balance, newest first, with the balance after it.",
                 query=TransactionsQuery,
+                answer=objects.TransactionList,
             ),
         ]
 

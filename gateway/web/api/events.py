@@ -4,13 +4,16 @@ Law: `sequence` rises without a gap and nothing is ever inserted below what was 
 that keeps the last sequence it saw misses nothing.
 """
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.center.replay import Replay
 from gateway.domain import ids
 from gateway.domain.errors import not_found
-from gateway.web.api.schemas import NoParameters
+from gateway.web.api import objects
+from gateway.web.api.schemas import Limit, NoParameters
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import integer, limit_of, read_query
 from gateway.web.reply import Reply, json_reply
@@ -22,13 +25,21 @@ SEQUENCE_MAX = 2**62 - 1
 
 _encode = msgspec.json.Encoder().encode
 
+After = Annotated[
+    str,
+    Meta(
+        description="The last sequence that was seen.",
+        extra_json_schema={"x-text-of": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
+    ),
+]
+
 
 class EventsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Parameters of `GET /v1/events`; `types` are separated by commas."""
 
-    after: str | None = None
+    after: After | None = None
     types: str | None = None
-    limit: str | None = None
+    limit: Limit | None = None
 
 
 class ResendEvent(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -54,6 +65,7 @@ class Events:
                 "payments.read",
                 summary="Events behind a sequence, oldest first.",
                 query=EventsQuery,
+                answer=objects.EventList,
             ),
             Route(
                 "GET",
@@ -63,6 +75,7 @@ class Events:
                 "payments.read",
                 summary="An event, as it is sent to webhook endpoints.",
                 query=NoParameters,
+                answer=objects.Event,
             ),
             Route(
                 "POST",
@@ -73,6 +86,8 @@ class Events:
                 status=202,
                 summary="Send an event again: same id, same body.",
                 body=ResendEvent,
+                answer=objects.ResentEvent,
+                refusals=("invalid_state",),
             ),
         ]
 

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.center.notify import Notify, Shown
 from gateway.domain.endpoint import NotifySecret, notify_secret_view
+from gateway.web.api import objects
 from gateway.web.api.schemas import NoParameters
 from gateway.web.api.webhook_endpoints import RotateSecret
 from gateway.web.body import convert, read_json
@@ -40,6 +41,7 @@ class NotifySecrets:
                 SCOPE,
                 summary="The secret that signs what goes to a payment's notify_url.",
                 query=NoParameters,
+                answer=objects.NotifySecret,
             ),
             Route(
                 "POST",
@@ -49,6 +51,8 @@ class NotifySecrets:
                 SCOPE,
                 summary="Replace the notify secret; the old one signs too for a while.",
                 body=RotateSecret,
+                answer=objects.NotifySecret,
+                refusals=("stale_version",),
             ),
         ]
 

@@ -18,6 +18,7 @@ from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.lifecycle import PAYMENT
 from gateway.domain.payment import Payment
 from gateway.domain.text import check_text
+from gateway.web.api import objects
 from gateway.web.api.schemas import (
     Cancel,
     Confirm,
@@ -61,7 +62,9 @@ class Payments:
 
     def routes(self) -> list[Route]:
         """The routes of payments."""
-        one = PATH + "/{payment_id}"
+        return [*self._routes_of_all(), *self._routes_of_one()]
+
+    def _routes_of_all(self) -> list[Route]:
         return [
             Route(
                 "POST",
@@ -72,6 +75,14 @@ class Payments:
                 status=201,
                 summary="Create a payment; with a method, ask its channel at once.",
                 body=CreatePayment,
+                answer=objects.Payment,
+                refusals=(
+                    "order_no_conflict",
+                    "unsupported_method",
+                    "unsupported_currency",
+                    "amount_below_minimum",
+                    "limit_exceeded",
+                ),
             ),
             Route(
                 "GET",
@@ -81,7 +92,14 @@ class Payments:
                 "payments.read",
                 summary="List payments, newest first, or find one by a business number.",
                 query=PaymentsQuery,
+                answer=(objects.PaymentList, objects.Payment),
+                refusals=("not_found",),
             ),
+        ]
+
+    def _routes_of_one(self) -> list[Route]:
+        one = PATH + "/{payment_id}"
+        return [
             Route(
                 "GET",
                 one,
@@ -90,6 +108,7 @@ class Payments:
                 "payments.read",
                 summary="A payment; `refresh=channel` asks its channel first.",
                 query=PaymentQuery,
+                answer=objects.Payment,
             ),
             Route(
                 "GET",
@@ -99,6 +118,7 @@ class Payments:
                 "payments.read",
                 summary="Everything that happened to a payment, oldest first.",
                 query=NoParameters,
+                answer=objects.Timeline,
             ),
             Route(
                 "POST",
@@ -108,6 +128,16 @@ class Payments:
                 "payments.write",
                 summary="Give a payment a method, or another one.",
                 body=Confirm,
+                answer=objects.Payment,
+                refusals=(
+                    "invalid_state",
+                    "attempt_unknown",
+                    "stale_version",
+                    "unsupported_method",
+                    "unsupported_currency",
+                    "amount_below_minimum",
+                    "limit_exceeded",
+                ),
             ),
             Route(
                 "POST",
@@ -117,6 +147,8 @@ class Payments:
                 "payments.write",
                 summary="Cancel a payment; a living attempt is closed at its channel.",
                 body=Cancel,
+                answer=objects.Payment,
+                refusals=("invalid_state", "attempt_unknown"),
             ),
         ]
 
@@ -261,6 +293,7 @@ class Payments:
         """`POST /v1/payments/{payment_id}/confirm`."""
         payment_id = _id_of(request)
         body = convert(read_json(request.body), Confirm)
+        body.check()
         caller = request.caller
 
         async def end_living(payment: Payment) -> Payment:

@@ -12,6 +12,7 @@ from gateway.domain import cursor, ids
 from gateway.domain import refund as refunds
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.lifecycle import REFUND
+from gateway.web.api import objects
 from gateway.web.api.payments import REPLAYED, list_body
 from gateway.web.api.schemas import CreateRefund, NoParameters, RefundsQuery, given
 from gateway.web.body import convert, read_json
@@ -53,6 +54,13 @@ class Refunds:
                 status=201,
                 summary="Give money of a payment back, in full or in part.",
                 body=CreateRefund,
+                answer=objects.Refund,
+                refusals=(
+                    "not_found",
+                    "refund_no_conflict",
+                    "invalid_state",
+                    "refund_exceeds_captured",
+                ),
             ),
             Route(
                 "GET",
@@ -62,6 +70,8 @@ class Refunds:
                 "payments.read",
                 summary="List refunds, newest first, or find one by its number.",
                 query=RefundsQuery,
+                answer=(objects.RefundList, objects.Refund),
+                refusals=("not_found",),
             ),
             Route(
                 "GET",
@@ -71,6 +81,7 @@ class Refunds:
                 "payments.read",
                 summary="A refund.",
                 query=NoParameters,
+                answer=objects.Refund,
             ),
         ]
 

@@ -1,30 +1,89 @@
 """Schemas: the bodies and parameters of the API, as bytes become values.
 
 Law: shape only. A schema says which members exist, of which type and length; what a value means is
-checked by the domain, once, with its own code.
+checked by the domain, once, with its own code. What is in `extra_json_schema` is checked by the
+domain and only told by the OpenAPI document.
 """
 
 from typing import Annotated, Literal, TypeVar
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from fastpath.amount import AMOUNT_MINOR_MAX
 from gateway.domain.errors import TillgateError
 from gateway.domain.money import check_amount, check_currency
 from gateway.domain.payment import EXPIRES_IN_DEFAULT_S, EXPIRES_IN_MAX_S, EXPIRES_IN_MIN_S
 from gateway.domain.text import (
+    METADATA_KEY,
+    METADATA_MEMBERS_MAX,
+    METADATA_VALUE_CHARS_MAX,
     SUBJECT_CHARS_MAX,
+    TEXT_CHARS_MAX,
     check_business_no,
     check_metadata,
     check_text,
 )
-from gateway.domain.urls import check_url
-
-Text255 = Annotated[str, Meta(min_length=1, max_length=255)]
-Option = Annotated[str, Meta(min_length=1, max_length=512)]
-Method = Annotated[str, Meta(min_length=1, max_length=32)]
+from gateway.domain.urls import URL_CHARS_MAX, check_url
+from gateway.web.api.terms import PaymentStatus, RefundStatus
+from gateway.web.parameters import LIMIT_DEFAULT, LIMIT_MAX
 
 METHOD_OPTIONS_MAX = 16
+OPTION_CHARS_MAX = 512
+
+Text255 = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
+Option = Annotated[str, Meta(min_length=1, max_length=OPTION_CHARS_MAX)]
+Options = Annotated[
+    dict[str, Option], Meta(extra_json_schema={"maxProperties": METHOD_OPTIONS_MAX})
+]
+Method = Annotated[
+    str, Meta(min_length=1, max_length=32, extra_json_schema={"examples": ["alipay_qr"]})
+]
+
+# What the domain checks, as the OpenAPI document says it.
+BusinessNo = Annotated[
+    str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_|*.:/-]{1,64}$", "examples": ["A-1"]})
+]
+Amount = Annotated[
+    int,
+    Meta(
+        description="Minor units of the currency (fen for CNY).",
+        extra_json_schema={"minimum": 1, "maximum": AMOUNT_MINOR_MAX, "format": "int64"},
+    ),
+]
+Currency = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Z]{3}$", "examples": ["CNY"]})]
+Subject = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": SUBJECT_CHARS_MAX})]
+Reason = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TEXT_CHARS_MAX})]
+WebUrl = Annotated[str, Meta(extra_json_schema={"format": "uri", "maxLength": URL_CHARS_MAX})]
+Metadata = Annotated[
+    dict[str, str],
+    Meta(
+        description=(
+            f"Keys: 1 to 40 of `A-Za-z0-9_.-`. Values: up to {METADATA_VALUE_CHARS_MAX} characters."
+        ),
+        extra_json_schema={"maxProperties": METADATA_MEMBERS_MAX},
+    ),
+]
+
+# Parameters are text; a schema checks their values where they are read (parameters.py).
+Limit = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "x-text-of": "integer",
+            "minimum": 1,
+            "maximum": LIMIT_MAX,
+            "default": LIMIT_DEFAULT,
+        }
+    ),
+]
+MomentText = Annotated[
+    str,
+    Meta(
+        description="RFC 3339 in UTC with `Z`.",
+        extra_json_schema={"format": "date-time", "examples": ["2026-11-22T08:00:00Z"]},
+    ),
+]
+Cursor = Annotated[str, Meta(description="`next_cursor` of the page before.")]
 
 T = TypeVar("T")
 
@@ -53,21 +112,21 @@ class Customer(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tr
 class CreatePayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/payments`."""
 
-    merchant_order_no: str
-    amount: int
-    currency: str
-    subject: str
+    merchant_order_no: BusinessNo
+    amount: Amount
+    currency: Currency
+    subject: Subject
     method: Method | UnsetType = UNSET
-    method_options: dict[str, Option] = field(default_factory=dict)
+    method_options: Options = field(default_factory=dict)
     capture_method: Literal["automatic", "manual"] = "automatic"
     expires_in: Annotated[int, Meta(ge=EXPIRES_IN_MIN_S, le=EXPIRES_IN_MAX_S)] = (
         EXPIRES_IN_DEFAULT_S
     )
-    return_url: str | UnsetType = UNSET
-    notify_url: str | UnsetType = UNSET
+    return_url: WebUrl | UnsetType = UNSET
+    notify_url: WebUrl | UnsetType = UNSET
     customer: Customer | UnsetType = UNSET
     wallet_id: str | UnsetType = UNSET
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
     def check(self, *, sandbox: bool) -> None:
         """Refuse what no payment may be: number, amount, currency, texts, URLs."""
@@ -89,23 +148,28 @@ class Confirm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/payments/{id}/confirm`."""
 
     method: Method
-    method_options: dict[str, Option] = field(default_factory=dict)
-    version: int | UnsetType = UNSET
+    method_options: Options = field(default_factory=dict)
+    version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+    def check(self) -> None:
+        """Refuse options that no attempt may have."""
+        if self.method_options:
+            check_options(self.method_options)
 
 
 class Cancel(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/payments/{id}/cancel`."""
 
-    reason: str | UnsetType = UNSET
+    reason: Reason | UnsetType = UNSET
 
 
 class CreateRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/refunds`."""
 
     payment_id: str
-    merchant_refund_no: str
-    amount: int
-    reason: str | UnsetType = UNSET
+    merchant_refund_no: BusinessNo
+    amount: Amount
+    reason: Reason | UnsetType = UNSET
 
     def check(self) -> None:
         """Refuse what no refund may be."""
@@ -118,25 +182,25 @@ class CreateRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 class PaymentsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Parameters of `GET /v1/payments`."""
 
-    merchant_order_no: str | None = None
+    merchant_order_no: BusinessNo | None = None
     channel_order_no: str | None = None
-    status: str | None = None
-    created_from: str | None = None
-    created_to: str | None = None
-    limit: str | None = None
-    cursor: str | None = None
+    status: PaymentStatus | None = None
+    created_from: MomentText | None = None
+    created_to: MomentText | None = None
+    limit: Limit | None = None
+    cursor: Cursor | None = None
 
 
 class RefundsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Parameters of `GET /v1/refunds`."""
 
-    merchant_refund_no: str | None = None
+    merchant_refund_no: BusinessNo | None = None
     payment_id: str | None = None
-    status: str | None = None
-    created_from: str | None = None
-    created_to: str | None = None
-    limit: str | None = None
-    cursor: str | None = None
+    status: RefundStatus | None = None
+    created_from: MomentText | None = None
+    created_to: MomentText | None = None
+    limit: Limit | None = None
+    cursor: Cursor | None = None
 
 
 class PaymentQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -149,29 +213,13 @@ class TransactionsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only
     """Parameters of `GET /v1/balance/transactions`."""
 
     account: Literal["pending", "available", "held"] = "pending"
-    currency: str = "CNY"
-    limit: str | None = None
-    cursor: str | None = None
+    currency: Currency = "CNY"
+    limit: Limit | None = None
+    cursor: Cursor | None = None
 
 
 class NoParameters(Struct, forbid_unknown_fields=True, frozen=True):
     """No parameters at all."""
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal, as `application/problem+json` (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    retryable: bool
-    doc_url: str
-    param: str | None = None
-    channel_code: str | None = None
 
 
 def check_options(options: dict[str, str]) -> None:
@@ -183,7 +231,13 @@ def check_options(options: dict[str, str]) -> None:
             param="/method_options",
         )
     for name, value in options.items():
-        check_text(value, param=f"/method_options/{name}", chars_max=512)
+        if METADATA_KEY.match(name) is None:
+            raise TillgateError(
+                "invalid_field",
+                "The name of an option has 1 to 40 characters of A-Z a-z 0-9 _ . -",
+                param="/method_options",
+            )
+        check_text(value, param=f"/method_options/{name}", chars_max=OPTION_CHARS_MAX)
 
 
 def given(value: T | UnsetType) -> T | None:

@@ -16,8 +16,9 @@ from gateway.domain import cursor, delivery, endpoint, ids
 from gateway.domain.endpoint import EVENTS_MAX, OVERLAP_DEFAULT_S, OVERLAP_MAX_S, EndpointUpdate
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.text import check_text
-from gateway.domain.urls import URL_CHARS_MAX, check_url
-from gateway.web.api.schemas import NoParameters
+from gateway.domain.urls import check_url
+from gateway.web.api import objects
+from gateway.web.api.schemas import Cursor, Limit, MomentText, NoParameters, WebUrl
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
 from gateway.web.reply import Reply, empty_reply, json_reply
@@ -35,7 +36,6 @@ _encode = msgspec.json.Encoder().encode
 
 TypeName = Annotated[str, Meta(min_length=1, max_length=TYPE_CHARS_MAX)]
 TypeNames = Annotated[list[TypeName], Meta(min_length=1, max_length=EVENTS_MAX)]
-Url = Annotated[str, Meta(min_length=1, max_length=URL_CHARS_MAX)]
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Version = Annotated[int, Meta(ge=1)]
 Overlap = Annotated[int, Meta(ge=0, le=OVERLAP_MAX_S)]
@@ -44,7 +44,7 @@ Overlap = Annotated[int, Meta(ge=0, le=OVERLAP_MAX_S)]
 class CreateWebhookEndpoint(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/webhook_endpoints`."""
 
-    url: Url
+    url: WebUrl
     events: TypeNames
     description: Text | None = None
 
@@ -52,7 +52,7 @@ class CreateWebhookEndpoint(Struct, forbid_unknown_fields=True, frozen=True, kw_
 class UpdateWebhookEndpoint(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST /v1/webhook_endpoints/{id}`; what is absent stays as it is."""
 
-    url: Url | None = None
+    url: WebUrl | None = None
     events: TypeNames | None = None
     description: Text | None = None
     status: Literal["enabled", "disabled"] | None = None
@@ -69,18 +69,18 @@ class RotateSecret(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 class ResendRange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST …/resend`: events from `created_from` (inclusive) to `created_to` (exclusive)."""
 
-    created_from: str
-    created_to: str
+    created_from: MomentText
+    created_to: MomentText
     types: TypeNames | None = None
 
 
 class DeliveriesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Parameters of `GET …/deliveries`."""
 
-    created_from: str | None = None
-    created_to: str | None = None
-    limit: str | None = None
-    cursor: str | None = None
+    created_from: MomentText | None = None
+    created_to: MomentText | None = None
+    limit: Limit | None = None
+    cursor: Cursor | None = None
 
 
 class WebhookEndpoints:
@@ -103,7 +103,9 @@ class WebhookEndpoints:
 
     def routes(self) -> list[Route]:
         """The routes of webhook endpoints."""
-        one = PATH + "/{endpoint_id}"
+        return [*self._routes_of_all(), *self._routes_of_one(), *self._routes_of_deliveries()]
+
+    def _routes_of_all(self) -> list[Route]:
         return [
             Route(
                 "POST",
@@ -114,6 +116,8 @@ class WebhookEndpoints:
                 status=201,
                 summary="Receive events at a URL. The answer holds the signing secret, once.",
                 body=CreateWebhookEndpoint,
+                answer=objects.WebhookEndpoint,
+                refusals=("endpoint_exists", "too_many_endpoints"),
             ),
             Route(
                 "GET",
@@ -123,7 +127,13 @@ class WebhookEndpoints:
                 SCOPE,
                 summary="All webhook endpoints, newest first.",
                 query=NoParameters,
+                answer=objects.WebhookEndpointList,
             ),
+        ]
+
+    def _routes_of_one(self) -> list[Route]:
+        one = PATH + "/{endpoint_id}"
+        return [
             Route(
                 "GET",
                 one,
@@ -132,6 +142,7 @@ class WebhookEndpoints:
                 SCOPE,
                 summary="A webhook endpoint.",
                 query=NoParameters,
+                answer=objects.WebhookEndpoint,
             ),
             Route(
                 "POST",
@@ -141,6 +152,8 @@ class WebhookEndpoints:
                 SCOPE,
                 summary="Change where or what an endpoint receives, or enable or disable it.",
                 body=UpdateWebhookEndpoint,
+                answer=objects.WebhookEndpoint,
+                refusals=("stale_version", "endpoint_exists"),
             ),
             Route(
                 "DELETE",
@@ -159,7 +172,14 @@ class WebhookEndpoints:
                 SCOPE,
                 summary="Replace the signing secret; the old one signs too for a while.",
                 body=RotateSecret,
+                answer=objects.WebhookEndpoint,
+                refusals=("stale_version",),
             ),
+        ]
+
+    def _routes_of_deliveries(self) -> list[Route]:
+        one = PATH + "/{endpoint_id}"
+        return [
             Route(
                 "GET",
                 one + "/deliveries",
@@ -168,6 +188,7 @@ class WebhookEndpoints:
                 SCOPE,
                 summary="What was and will be sent to an endpoint, newest first.",
                 query=DeliveriesQuery,
+                answer=objects.DeliveryList,
             ),
             Route(
                 "POST",
@@ -178,6 +199,8 @@ class WebhookEndpoints:
                 status=202,
                 summary="Send the events of a span of time to an endpoint again.",
                 body=ResendRange,
+                answer=objects.ResentRange,
+                refusals=("invalid_state", "limit_exceeded"),
             ),
         ]
 

@@ -87,7 +87,7 @@ create table attempts (
     number integer not null,
     method text not null,
     method_options jsonb not null,
-    channel text not null,
+    channel text collate "C" not null,
     channel_account_id uuid not null,
     amount bigint not null check (amount > 0),
     currency text not null,

@@ -1,0 +1,196 @@
+"""The house that is measured: one gateway process and its Postgres, with merchants and accounts.
+
+Law: what runs is what is sold: `tillgate serve` as an operator starts it, an embedded Postgres
+with `fsync` and `synchronous_commit` on, on a real disk. Nothing is switched off for a benchmark.
+Rows that a benchmark needs beforehand are written through the system's own Changes.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from benchmarks import processes
+from benchmarks.load import RunVoid, Target
+from benchmarks.processes import Cores
+from benchmarks.requests import Signer
+from gateway.adapters.postgres.verify import verify
+from gateway.adapters.system.embedded import EmbeddedPostgres
+from gateway.center.onboard import AccountWanted
+from gateway.cli.administration import Administration, open_administration
+from gateway.cli.databases import prepare
+from gateway.config import Settings
+from gateway.domain.access import MERCHANT_SCOPES
+from gateway.domain.merchant import ChannelAccount
+from gateway.sandbox import keys
+
+MERCHANTS = 10
+CHANNEL = "alipay"
+METHOD = "alipay_qr"
+APP_ID = "2021000000000001"
+SELLER_ID = "2088000000000001"
+SETTLE_S_MAX = 20.0
+SETTLE_POLL_S = 0.2
+FOREIGN = ("TILLGATE_POSTGRES_BIN", "TILLGATE_EMBEDDED_ROOT_MODE")
+_DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "server_version")
+# What nobody calls: the benchmarks' payments ask no channel.
+_NO_SIMULATOR = "http://127.0.0.1:9"
+
+
+class Merchant:
+    """A merchant with a key and a registration at the channel."""
+
+    def __init__(self, signer: Signer, account: ChannelAccount) -> None:
+        self.id = signer.merchant_id
+        self.signer = signer
+        self.account = account
+
+
+class House:
+    """The running parts, and hands to prepare and to look."""
+
+    def __init__(
+        self,
+        administration: Administration,
+        merchants: Sequence[Merchant],
+        *,
+        dsn: str,
+        target: Target,
+        metrics_port: int,
+        channel_key: rsa.RSAPrivateKey,
+        durability: dict[str, str],
+    ) -> None:
+        self.core = administration.core
+        self.merchants = merchants
+        self.target = target
+        self.channel_key = channel_key
+        self.durability = durability
+        self._dsn = dsn
+        self._metrics_port = metrics_port
+
+    async def ask(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        """The rows of a question to Postgres, on a connection of its own."""
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            return await connection.fetch(sql, *values)
+        finally:
+            await connection.close()
+
+    async def settled(self, sql: str, *values: Any) -> tuple[int, ...]:
+        """The numbers that a question answers once they no longer change.
+
+        What was under way when a round ended is committed a moment later. Raises `RunVoid`.
+        """
+        async with asyncio.timeout(SETTLE_S_MAX):
+            before: tuple[int, ...] | None = None
+            while True:
+                now = tuple((await self.ask(sql, *values))[0])
+                if now == before:
+                    return now
+                before = now
+                await asyncio.sleep(SETTLE_POLL_S)
+        raise RunVoid("the database does not come to rest")
+
+    async def commits(self) -> tuple[float, float]:
+        """How many transactions and Changes the gateway has committed, by its own metrics."""
+        await asyncio.sleep(1.0)  # two flushes of the gateway's counters
+        url = f"http://127.0.0.1:{self._metrics_port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            text = await answer.text()
+        return _sum(text, "tillgate_commit_changes_count"), _sum(
+            text, "tillgate_commit_changes_sum"
+        )
+
+    async def verify(self) -> str:
+        """Recompute all books as `tillgate verify` does. Raises `RunVoid` if they do not hold."""
+        report = await verify([self._dsn])
+        if not report.holds:
+            raise RunVoid(f"the books do not hold: {report.faults[:3]}")
+        return (
+            f"{report.payments:,} payments, {report.postings:,} postings, {report.events:,} events"
+        )
+
+
+def _sum(text: str, name: str) -> float:
+    lines = (line for line in text.splitlines() if line.startswith((name + "{", name + " ")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@contextlib.asynccontextmanager
+async def open_house(folder: Path, *, cores: Cores) -> AsyncIterator[House]:
+    """Start everything in a new folder; end it on the way out. Takes about 3 seconds."""
+    postgres = EmbeddedPostgres(folder / "postgres", databases=["bench"])
+    async with postgres:
+        dsn = postgres.dsn("bench")
+        settings = Settings(
+            data=folder, database_urls=(dsn,), kek_file=folder / "kek", sandbox_url=_NO_SIMULATOR
+        )
+        await prepare(settings, report=lambda line: None, create_keys=True)
+        async with open_administration(settings, actor="benchmark") as administration:
+            channel_key = keys.load_private(keys.new_private_pem())
+            merchants = [
+                await _merchant(administration, number, channel_key)
+                for number in range(1, MERCHANTS + 1)
+            ]
+            port, metrics_port = processes.free_port(), processes.free_port()
+            log = folder / "serve.log"
+            command = [
+                *(sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder)),
+                *("--database-url", dsn, "--kek-file", str(folder / "kek")),
+                *("--sandbox-url", _NO_SIMULATOR, "--port", str(port)),
+                *("--metrics-port", str(metrics_port), "--log-level", "warning"),
+                *("--drain-wait", "0"),
+            ]
+            async with processes.started(
+                command, core=cores.server, environment=_environment(), log=log
+            ) as process:
+                await processes.listening(process, port, log=log)
+                connection = await asyncpg.connect(dsn)
+                shown = {name: await connection.fetchval(f"show {name}") for name in _DURABILITY}
+                await connection.close()
+                assert postgres.pid is not None
+                yield House(
+                    administration,
+                    merchants,
+                    dsn=dsn,
+                    target=Target(pid=process.pid, port=port, postgres_pid=postgres.pid),
+                    metrics_port=metrics_port,
+                    channel_key=channel_key,
+                    durability=shown,
+                )
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TILLGATE_") or name in FOREIGN
+    }
+
+
+async def _merchant(
+    administration: Administration, number: int, channel_key: rsa.RSAPrivateKey
+) -> Merchant:
+    merchant = await administration.create_merchant(f"Shop {number}")
+    key, _ = await administration.create_key(
+        merchant.id, algorithm="hmac-sha256", scopes=sorted(MERCHANT_SCOPES)
+    )
+    wanted = AccountWanted(
+        channel=CHANNEL,
+        methods=[METHOD],
+        credentials={
+            "app_id": APP_ID,
+            "seller_id": SELLER_ID,
+            "alipay_public_key": keys.public_pem(channel_key.public_key()),
+            "merchant_private_key": keys.new_private_pem(),
+        },
+    )
+    account = await administration.create_account(merchant.id, wanted, ref="bench")
+    return Merchant(Signer(merchant.id, key.id, key.secret), account)

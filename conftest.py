@@ -1,9 +1,12 @@
-"""Which tests are fast: all below the folders of pure floors.
+"""Which tests are fast, and how reports travel between processes.
 
 Law: a test is fast because of where it lies (pure code, instant) or because its file says so with
-`pytest.mark.fast`; `make check` and `make test-fast` run exactly these.
+`pytest.mark.fast`; `make check` and `make test-fast` run exactly these. A report may hold whatever
+a test has fed its subject with, so what no encoding can carry (lone surrogates) is escaped before
+the report is sent to the process that gathers them.
 """
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -17,3 +20,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(folder in item.path.parents for folder in PURE_FOLDERS):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make what was captured encodable."""
+    report = yield
+    report.sections = [(name, encodable(text)) for name, text in report.sections]
+    if isinstance(report.longrepr, str):
+        report.longrepr = encodable(report.longrepr)
+    return report
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

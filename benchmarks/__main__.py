@@ -9,6 +9,7 @@ hold; a void run saves nothing. Nothing is left running and nothing is left on t
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,9 @@ ROUNDS_QUICK, SECONDS_QUICK = 3, 2
 
 async def run(given: argparse.Namespace, console: Console) -> None:
     """Measure what was asked for, show it, save it. Raises `RunVoid`."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     cores = processes.choose_cores()
     if cores.is_shared:
         console.print("[yellow]One core only: server, load and Postgres share it.[/yellow]")
@@ -81,6 +85,9 @@ def main() -> int:
     except RunVoid as fault:
         print(f"bench: VOID: {fault}", file=sys.stderr)
         return 1
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        print("bench: stopped, nothing is saved", file=sys.stderr)
+        return 130
     return 0
 
 

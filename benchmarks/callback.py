@@ -19,8 +19,9 @@ from benchmarks.load import Round, RunVoid, Target
 from benchmarks.requests import Request
 from gateway.channels.codec import HandedOut
 from gateway.domain import payment as payments
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Rows, Writes
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.sandbox.alipay import notices
 from gateway.sandbox.alipay.accounts import Account
 from gateway.sandbox.book import Notice, Order

@@ -93,9 +93,10 @@ async def run(
     database = _database_cpu_s(target)
     process = await asyncio.create_subprocess_exec(
         *command,
-        cwd=HERE.parent,
+        cwd=processes.ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(seconds + OVERTIME_S_MAX):

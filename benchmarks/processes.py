@@ -13,6 +13,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.adapters.system.children import Child, start_child
+
+ROOT = Path(__file__).parent.parent
 NS_PER_S = 1_000_000_000
 END_S_MAX = 15.0
 LISTEN_S_MAX = 30.0
@@ -44,28 +47,29 @@ def choose_cores() -> Cores:
 @contextlib.asynccontextmanager
 async def started(
     command: Sequence[str], *, core: int, environment: dict[str, str], log: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process on a core of its own, ended on the way out; its words go to `log`."""
+) -> AsyncIterator[Child]:
+    """A process on a core of its own, ended on the way out; its words go to `log`.
+
+    It ends with this process, however that ends. Raises `ChildNotStarted`.
+    """
     with log.open("ab") as written:
-        process = await asyncio.create_subprocess_exec(
-            *command, env=environment, stdout=written, stderr=written
+        child = await start_child(
+            command,
+            name=log.stem,
+            env=environment,
+            stdout=written,
+            stderr=written,
+            folder=ROOT,
         )
-    # It has not begun to run Python yet: threads that it starts will inherit this.
-    os.sched_setaffinity(process.pid, {core})
     try:
-        yield process
+        # It has just begun: threads that it starts will inherit this.
+        os.sched_setaffinity(child.pid, {core})
+        yield child
     finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(END_S_MAX):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await child.stop(END_S_MAX)
 
 
-async def listening(process: asyncio.subprocess.Process, port: int, *, log: Path) -> None:
+async def listening(child: Child, port: int, *, log: Path) -> None:
     """Wait until the process takes connections. Raises RuntimeError with its last words."""
     last = asyncio.get_running_loop().time() + LISTEN_S_MAX
     while True:
@@ -73,7 +77,7 @@ async def listening(process: asyncio.subprocess.Process, port: int, *, log: Path
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
             return
-        if process.returncode is not None or asyncio.get_running_loop().time() > last:
+        if child.status is not None or asyncio.get_running_loop().time() > last:
             raise RuntimeError(f"nothing listens at {port}:\n{log.read_text()[-2000:]}")
         await asyncio.sleep(POLL_S)
 

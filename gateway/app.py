@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from ipaddress import ip_network
 from typing import Any, cast
 from uuid import uuid4
@@ -24,6 +24,9 @@ from gateway.adapters.postgres.due import PostgresDue
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.leases import PostgresLeases
 from gateway.adapters.postgres.persons import PostgresPersons
+from gateway.adapters.postgres.publications import PostgresPublications
+from gateway.adapters.postgres.queues import NAMES as QUEUES
+from gateway.adapters.postgres.queues import PostgresQueues
 from gateway.adapters.postgres.readiness import PostgresReadiness
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
@@ -49,7 +52,14 @@ from gateway.center.tell import Addresses, Teller
 from gateway.channels.registry import Registry, load_registry
 from gateway.config import Settings
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.observe import ObservedTeller, Watchman, http_errors, with_request_id
+from gateway.telemetry.observe import (
+    AGES_EVERY_S,
+    ObservedTeller,
+    QueueAges,
+    Watchman,
+    http_errors,
+    with_request_id,
+)
 from gateway.web.access import authenticated
 from gateway.web.admin.channel_accounts import ChannelAccounts
 from gateway.web.admin.keys import Keys
@@ -66,6 +76,7 @@ from gateway.web.ops import routes as ops_routes
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
 from gateway.workers.overdue import Overdue
+from gateway.workers.publish import Publications, ShardPublication
 from gateway.workers.runner import Runner
 from gateway.workers.tenure import RENEW_EVERY_S, Tenure
 from gateway.workers.webhooks import ShardWebhooks, Webhooks
@@ -130,47 +141,127 @@ class Core:
         )
         self.observed_teller = cast(Teller, ObservedTeller(self.teller, metrics))
         self.concluder = Concluder(clock=clock, ids=self.ids)
-        self.chase = Chase(
-            books=shards,
+
+    # --- the verbs, each made when it is first asked for ---------------------------------------
+
+    @cached_property
+    def pay(self) -> Pay:
+        """Creates and confirms payments."""
+        return Pay(
+            books=self.shards,
             reader=self.reader,
-            directory=directory,
+            directory=self.directory,
             teller=self.observed_teller,
             concluder=self.concluder,
-            clock=clock,
+            ongoing=self.ongoing,
+            clock=self.clock,
+            ids=self.ids,
+            persons=self.persons,
+            livemode=self.settings.livemode,
         )
-        self.close = Close(
-            books=shards,
+
+    @cached_property
+    def refunding(self) -> Refunding:
+        """Creates refunds."""
+        return Refunding(
+            books=self.shards,
+            reader=self.reader,
+            directory=self.directory,
+            teller=self.observed_teller,
+            concluder=self.concluder,
+            ongoing=self.ongoing,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def receive(self) -> Receive:
+        """Applies callbacks."""
+        return Receive(
+            books=self.shards,
+            reader=self.reader,
+            directory=self.directory,
+            teller=self.observed_teller,
+            concluder=self.concluder,
+            chase=self.chase,
+            ongoing=self.ongoing,
+            clock=self.clock,
+            watch=self.watch,
+        )
+
+    @cached_property
+    def query(self) -> Query:
+        """Reads payments and refunds."""
+        return Query(
             reader=self.reader,
             chase=self.chase,
             ongoing=self.ongoing,
-            clock=clock,
+            persons=self.persons,
+            channels=sorted(self.registry.names),
         )
-        self.signing_secrets = SigningSecrets(
-            box=self.secrets, directory=directory, draw=os.urandom
+
+    @cached_property
+    def chase(self) -> Chase:
+        """Asks channels about silence."""
+        return Chase(
+            books=self.shards,
+            reader=self.reader,
+            directory=self.directory,
+            teller=self.observed_teller,
+            concluder=self.concluder,
+            clock=self.clock,
         )
-        self.notify = Notify(
-            books=shards,
+
+    @cached_property
+    def close(self) -> Close:
+        """Cancels and expires payments."""
+        return Close(
+            books=self.shards,
+            reader=self.reader,
+            chase=self.chase,
+            ongoing=self.ongoing,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def signing_secrets(self) -> SigningSecrets:
+        """Makes and opens the secrets that sign webhooks."""
+        return SigningSecrets(box=self.secrets, directory=self.directory, draw=os.urandom)
+
+    @cached_property
+    def notify(self) -> Notify:
+        """Keeps webhook endpoints and notify secrets."""
+        return Notify(
+            books=self.shards,
             deliveries=self.deliveries,
             events=self.events,
             secrets=self.signing_secrets,
-            directory=directory,
-            clock=clock,
+            directory=self.directory,
+            clock=self.clock,
             ids=self.ids,
         )
-        self.replay = Replay(
+
+    @cached_property
+    def replay(self) -> Replay:
+        """Reads events and sends them again."""
+        return Replay(
             events=self.events,
             deliveries=self.deliveries,
             reader=self.reader,
             persons=self.persons,
-            clock=clock,
+            clock=self.clock,
             ids=self.ids,
         )
-        self.onboard = Onboard(
+
+    @cached_property
+    def onboard(self) -> Onboard:
+        """Registers merchants, keys and channel accounts."""
+        return Onboard(
             register=self.register,
-            registry=registry,
+            registry=self.registry,
             notify_secrets=self.notify,
             view_of=self.teller.view,
-            clock=clock,
+            clock=self.clock,
             ids=self.ids,
             entropy=os.urandom,
         )
@@ -247,75 +338,35 @@ class Gateway:
         )
 
     def _routes(self) -> list[Route]:
-        core = self._core
+        core, directory = self._core, self._core.directory
         sandbox = not core.settings.livemode
-        cursor_key = core.directory.cursor_keys[max(core.directory.cursor_keys)]
-        query = Query(
-            reader=core.reader,
-            chase=core.chase,
-            ongoing=core.ongoing,
-            persons=core.persons,
-            channels=sorted(core.registry.names),
-        )
-        pay = Pay(
-            books=core.shards,
-            reader=core.reader,
-            directory=core.directory,
-            teller=core.observed_teller,
-            concluder=core.concluder,
-            ongoing=core.ongoing,
-            clock=core.clock,
-            ids=core.ids,
-            persons=core.persons,
-            livemode=core.settings.livemode,
-        )
-        refunding = Refunding(
-            books=core.shards,
-            reader=core.reader,
-            directory=core.directory,
-            teller=core.observed_teller,
-            concluder=core.concluder,
-            ongoing=core.ongoing,
-            clock=core.clock,
-            ids=core.ids,
-        )
-        receive = Receive(
-            books=core.shards,
-            reader=core.reader,
-            directory=core.directory,
-            teller=core.observed_teller,
-            concluder=core.concluder,
-            chase=core.chase,
-            ongoing=core.ongoing,
-            clock=core.clock,
-            watch=core.watch,
-        )
+        cursor_key = directory.cursor_keys[max(directory.cursor_keys)]
         doors = (
             Payments(
-                pay=pay,
+                pay=core.pay,
                 close=core.close,
-                query=query,
-                directory=core.directory,
+                query=core.query,
+                directory=directory,
                 cursor_key=cursor_key,
                 sandbox=sandbox,
             ),
             Refunds(
-                refunding=refunding,
-                query=query,
-                directory=core.directory,
+                refunding=core.refunding,
+                query=core.query,
+                directory=directory,
                 cursor_key=cursor_key,
             ),
-            Balance(query=query, cursor_key=cursor_key),
+            Balance(query=core.query, cursor_key=cursor_key),
             WebhookEndpoints(
                 notify=core.notify,
                 replay=core.replay,
-                directory=core.directory,
+                directory=directory,
                 cursor_key=cursor_key,
                 sandbox=sandbox,
             ),
             Events(replay=core.replay),
             NotifySecrets(notify=core.notify),
-            Callbacks(receive),
+            Callbacks(core.receive),
         )
         routes = [route for door in doors for route in door.routes()]
         routes += [*self._admin_routes(cursor_key), *ops_routes(self.readiness)]
@@ -362,7 +413,7 @@ class Gateway:
 
 
 class Worker:
-    """The clocks of one process: relay and delivery of events, chase, expiry."""
+    """The clocks of one process: events told to receivers and the stream, chase, expiry."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -387,7 +438,29 @@ class Worker:
             observe=self._delivered,
         )
         self._receiver: WakeupReceiver | None = None
+        self._publications = self._make_publications(core.settings.redis_url)
         self._add_overdue()
+
+    def _make_publications(self, redis_url: str | None) -> Publications | None:
+        if redis_url is None:
+            return None
+        # The library is loaded only where there is a server to speak to.
+        from gateway.adapters.redis.streams import RedisStreams
+
+        core = self._core
+        return Publications(
+            [
+                ShardPublication(PostgresPublications(shard.pool), leases)
+                for shard, leases in zip(core.shards.all, self._leases, strict=True)
+            ],
+            stream=RedisStreams(redis_url),
+            clock=core.clock,
+        )
+
+    def _hint(self, merchant_ids: set[str]) -> None:
+        self._webhooks.hint(merchant_ids)
+        if self._publications is not None:
+            self._publications.hint(merchant_ids)
 
     def _delivered(self, judgement: str, seconds: float, lag_s: float) -> None:
         self._core.metrics.delivery(judgement, seconds, lag_s)
@@ -407,6 +480,15 @@ class Worker:
                 self._tenures.append(tenure)
                 name = f"lease {len(self._tenures)}"
                 self._runner.add(name, tenure.round, every_s=RENEW_EVERY_S)
+            ages = QueueAges(
+                core.metrics,
+                shard=shard.number,
+                queues=QUEUES,
+                leases=chasing.working,
+                oldest_s=PostgresQueues(shard.pool).oldest_s,
+                now=core.clock.business,
+            )
+            self._runner.add(f"queue ages {shard.number}", ages.round, every_s=AGES_EVERY_S)
             for name, tenure, find, act, every_s in (
                 ("chase attempts", chasing, due.attempts, chase_attempt, CHASE_EVERY_S),
                 ("chase refunds", chasing, due.refunds, chase_refund, CHASE_EVERY_S),
@@ -421,8 +503,10 @@ class Worker:
         core = self._core
         await self._webhooks.start()
         if core.settings.wake_socket is not None:
-            self._receiver = WakeupReceiver(core.settings.wake_socket, self._webhooks.hint)
-        core.told.hint = self._webhooks.hint
+            self._receiver = WakeupReceiver(core.settings.wake_socket, self._hint)
+        core.told.hint = self._hint
+        if self._publications is not None:
+            await self._publications.start()
         self._runner.start()
 
     async def stop(self) -> None:
@@ -436,3 +520,5 @@ class Worker:
             await tenure.leave()
         await self._webhooks.drain()
         await self._http.close()
+        if self._publications is not None:
+            await self._publications.drain()

@@ -13,9 +13,10 @@ from gateway.center.conclude import Concluder
 from gateway.center.ports import Books, Clock, Directory, Reader
 from gateway.center.tell import Teller, pay_order, refund_order
 from gateway.channels.codec import Closed, NotFound, Paid, Unknown
+from gateway.domain.attempt import LIVING, SENDS_MAX, Attempt
 from gateway.domain.change import Change, Rows, Writes
 from gateway.domain.merchant import ChannelAccount
-from gateway.domain.payment import LIVING, SENDS_MAX, Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 RESEND_DUE = timedelta(seconds=20)

@@ -10,6 +10,8 @@ import asyncio
 from gateway.center.chase import Chase
 from gateway.center.once import WAIT_S, Ongoing
 from gateway.center.ports import Books, Clock, Reader
+from gateway.domain import attempt as attempts
+from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
 from gateway.domain.change import Change, Need, Rows, Writes
 from gateway.domain.errors import not_found
@@ -94,7 +96,7 @@ class Close:
             attempt = None
             if present.attempt_id is not None:
                 attempt = rows.get(Need("attempt", present.attempt_id))
-            step = payments.begin_close(present, attempt, to=to, now=now)
+            step = outcomes.begin_close(present, attempt, to=to, now=now)
             touched = () if step.lines else (place,)
             return Writes(rows=step.rows, lines=step.lines, touched=touched, result=step.payment)
 
@@ -125,7 +127,7 @@ class Close:
             present: Payment = rows.get(place)
             if present.attempt_id != payment.attempt_id or present.status != "requires_action":
                 return Writes(touched=(place,), result=present)
-            attempt = payments.begin_ending(rows.get(attempt_place), now)
+            attempt = attempts.begin_ending(rows.get(attempt_place), now)
             return Writes(rows=(attempt,), result=present)
 
         return Change(

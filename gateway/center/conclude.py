@@ -23,12 +23,15 @@ from gateway.channels.codec import (
     Refused,
     Waiting,
 )
+from gateway.domain import attempt as attempts
 from gateway.domain import chart
-from gateway.domain import payment as payments
+from gateway.domain import outcome as outcomes
 from gateway.domain import refund as refunds
+from gateway.domain.attempt import Attempt
 from gateway.domain.callback import CallbackSeen
 from gateway.domain.change import Change, Need, Rows, Writes
-from gateway.domain.payment import Attempt, Fresh, Money, Payment, Step
+from gateway.domain.outcome import Fresh, Money, Step
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund, RefundStep
 
 Outcome = PayOutcome | QueryOutcome | CloseOutcome
@@ -87,8 +90,8 @@ class Concluder:
                     outcome.discount_amount,
                 )
                 known = rows.get(unexpected)
-                step = payments.paid(payment, present, money, now=now, fresh=fresh, known=known)
-            elif present.status not in payments.LIVING:
+                step = outcomes.paid(payment, present, money, now=now, fresh=fresh, known=known)
+            elif present.status not in attempts.LIVING:
                 step = Step(payment=payment, attempt=present)
             else:
                 step = _step(payment, present, outcome, now, single_shot, closing)
@@ -175,19 +178,19 @@ def _step(
     if closing and not attempt.close_sent:
         attempt = replace(attempt, close_sent=True)
     if isinstance(outcome, HandedOut):
-        return payments.handed_out(payment, attempt, outcome.next_action, now)
+        return outcomes.handed_out(payment, attempt, outcome.next_action, now)
     if isinstance(outcome, Closed):
-        return payments.closed(payment, attempt, now)
+        return outcomes.closed(payment, attempt, now)
     if isinstance(outcome, NotFound):
-        return payments.not_found(payment, attempt, now)
+        return outcomes.not_found(payment, attempt, now)
     if isinstance(outcome, Refused) and not closing:
         error = error_of(outcome)
-        return payments.refused(payment, attempt, error, now=now, single_shot=single_shot)
+        return outcomes.refused(payment, attempt, error, now=now, single_shot=single_shot)
     if isinstance(outcome, Waiting):
         if attempt.status == "closing":
             # Our close did not arrive or did not take: it is sent again.
             attempt = replace(attempt, close_sent=False)
-        return Step(payment=payment, attempt=payments.waited(attempt, now))
+        return Step(payment=payment, attempt=attempts.waited(attempt, now))
     if attempt.status == "submitted":
-        return Step(payment=payment, attempt=payments.silent(attempt, now))
-    return Step(payment=payment, attempt=payments.waited(attempt, now))
+        return Step(payment=payment, attempt=attempts.silent(attempt, now))
+    return Step(payment=payment, attempt=attempts.waited(attempt, now))

@@ -7,6 +7,7 @@ submitted - TELL the channel, and COMMIT what it said. The attempt is durable be
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,12 +17,13 @@ from gateway.center.once import POLL_S, WAIT_S, Ongoing
 from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
 from gateway.center.tell import Teller, pay_order
 from gateway.domain import payment as payments
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Rows, Writes
 from gateway.domain.endpoint import check_version
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.idempotency import Numbered, check_repeat
 from gateway.domain.merchant import ChannelAccount
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.person import PayerKey, payer_of
 
 SUBMITTED_DUE = timedelta(seconds=20)  # beyond every send of a live gateway
@@ -53,6 +55,20 @@ class Created(Struct, frozen=True):
     payment: Payment
     replayed: bool
     attempt: Attempt | None = None
+
+
+class Sealing(NamedTuple):
+    """How a payment's customer is sealed: under the payer's key, or under a new one."""
+
+    persons: Persons
+    customer: dict[str, str]
+    key: PayerKey
+
+    def __call__(self, payment: Payment, rows: Rows) -> tuple[Payment, PayerKey]:
+        """The payment with its customer sealed, and the key that did it."""
+        key = rows.get(self.key.place) or self.key
+        sealed = self.persons.seal(payment.merchant_id, key.payer, key.sealed, self.customer)
+        return replace(payment, customer=sealed), key
 
 
 class Pay:
@@ -148,67 +164,55 @@ class Pay:
         actor: str,
         request_id: str,
     ) -> Change:
-        merchant_id, now = payment.merchant_id, payment.created_at
         number = Need("payment_no", order.merchant_order_no)
-        fingerprints = self._directory.fingerprints
+        seal = self._sealing(order.customer, payment)
+        fresh = _written(payment, attempt) if seal is None else None
 
-        def repeated(existing: Payment) -> Writes:
-            if existing.id == payment.id:
-                # Our own row of an earlier run of this batch: written, but not yet answered.
-                return Writes(touched=(existing.place,), result=Created(existing, False, attempt))
-            check_repeat(
-                "payment",
-                numbered,
-                fingerprints,
-                stored=existing.fingerprint,
-                key_number=existing.fingerprint_key,
-            )
-            return Writes(touched=(existing.place,), result=Created(existing, True))
-
-        if order.customer is None:
-            fresh = _written(payment, attempt)
-
-            def decide(rows: Rows) -> Writes:
-                existing = rows.get(number)
-                return fresh if existing is None else repeated(existing)
-
-            return Change(
-                merchant_id=merchant_id,
-                actor=actor,
-                at=now,
-                request_id=request_id,
-                decide=decide,
-                needs=(number,),
-                number=number,
-                fresh=fresh,
-            )
-
-        customer = order.customer
-        payer = payer_of(customer.get("id"), payment.id)
-        new_key = PayerKey(
-            merchant_id=merchant_id,
-            payer=payer,
-            sealed=self._persons.new_key(merchant_id, payer),
-            created_at=now,
-        )
-
-        def decide_with_person(rows: Rows) -> Writes:
+        def decide(rows: Rows) -> Writes:
             existing = rows.get(number)
             if existing is not None:
-                return repeated(existing)
-            key = rows.get(new_key.place) or new_key
-            sealed = self._persons.seal(merchant_id, payer, key.sealed, customer)
-            return _written(replace(payment, customer=sealed), attempt, key)
+                return self._repeated(existing, payment, attempt, numbered)
+            if seal is None:
+                return _written(payment, attempt)
+            return _written(*seal(payment, rows), attempt)
 
         return Change(
-            merchant_id=merchant_id,
+            merchant_id=payment.merchant_id,
             actor=actor,
-            at=now,
+            at=payment.created_at,
             request_id=request_id,
-            decide=decide_with_person,
-            needs=(number, new_key.place),
+            decide=decide,
+            needs=(number,) if seal is None else (number, seal.key.place),
             number=number,
+            fresh=fresh,
         )
+
+    def _repeated(
+        self, existing: Payment, payment: Payment, attempt: Attempt | None, numbered: Numbered
+    ) -> Writes:
+        """What a number that exists already means: our own earlier run, a repeat, or a conflict."""
+        if existing.id == payment.id:
+            return Writes(touched=(existing.place,), result=Created(existing, False, attempt))
+        check_repeat(
+            "payment",
+            numbered,
+            self._directory.fingerprints,
+            stored=existing.fingerprint,
+            key_number=existing.fingerprint_key,
+        )
+        return Writes(touched=(existing.place,), result=Created(existing, True))
+
+    def _sealing(self, customer: dict[str, str] | None, payment: Payment) -> Sealing | None:
+        if customer is None:
+            return None
+        payer = payer_of(customer.get("id"), payment.id)
+        key = PayerKey(
+            merchant_id=payment.merchant_id,
+            payer=payer,
+            sealed=self._persons.new_key(payment.merchant_id, payer),
+            created_at=payment.created_at,
+        )
+        return Sealing(self._persons, customer, key)
 
     def _rows(
         self,
@@ -445,7 +449,8 @@ class Pay:
         )
 
 
-def _written(payment: Payment, attempt: Attempt | None, key: PayerKey | None = None) -> Writes:
-    rows = tuple(row for row in (payment, attempt, key) if row is not None)
+def _written(payment: Payment, *more: Attempt | PayerKey | None) -> Writes:
+    rows = (payment, *(row for row in more if row is not None))
     lines = (payments.line(payment, "created"),)
+    attempt = next((row for row in more if isinstance(row, Attempt)), None)
     return Writes(rows=rows, lines=lines, result=Created(payment, False, attempt))

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from gateway.channels.wire import HttpRequest, HttpResponse
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Writes
 from gateway.domain.events import Event
 from gateway.domain.idempotency import Fingerprints
 from gateway.domain.merchant import ChannelAccount, Key, Merchant
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 

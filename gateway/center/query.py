@@ -15,9 +15,10 @@ from gateway.center.chase import Chase
 from gateway.center.once import WAIT_S, Ongoing
 from gateway.center.ports import Persons, Reader
 from gateway.domain import chart, ids
+from gateway.domain.attempt import LIVING, Attempt
 from gateway.domain.errors import not_found
 from gateway.domain.events import Event, rfc3339
-from gateway.domain.payment import LIVING, Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 SUMMARIES = {

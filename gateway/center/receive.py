@@ -16,10 +16,10 @@ from gateway.center.tell import Teller
 from gateway.channels.codec import CallbackRefused, Paid, Refunded, VerifiedCallback
 from gateway.channels.wire import CallbackReply, CallbackRequest
 from gateway.domain import ids
+from gateway.domain.attempt import Attempt
 from gateway.domain.callback import CallbackSeen
 from gateway.domain.errors import not_found
 from gateway.domain.merchant import ChannelAccount
-from gateway.domain.payment import Attempt
 
 REFUND_WAIT_S = 4.0
 

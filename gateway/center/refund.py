@@ -5,7 +5,7 @@ the same money twice - TELL the channel once - COMMIT what it said. Silence is f
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -16,10 +16,11 @@ from gateway.center.tell import Teller, refund_order
 from gateway.channels.codec import RefundPending, Unknown
 from gateway.domain import chart
 from gateway.domain import refund as refunds
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Rows, Writes
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.idempotency import Numbered, check_repeat
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 SENT_DUE = timedelta(seconds=20)  # beyond the send of a live gateway
@@ -115,24 +116,7 @@ class Refunding:
                     )
                 return Writes(touched=(existing.place,), result=(existing, not own))
             present: Payment = rows.get(payment.place)
-            refund = Refund(
-                merchant_id=merchant_id,
-                id=refund_id,
-                payment_id=present.id,
-                attempt_id=present.attempt_id or "",
-                merchant_refund_no=request.merchant_refund_no,
-                fingerprint=numbered.fingerprint,
-                fingerprint_key=numbered.fingerprint_key,
-                channel=present.channel or "",
-                channel_account_id=present.channel_account_id or "",
-                amount=request.amount,
-                currency=present.currency,
-                status="processing",
-                created_at=now,
-                sent_at=now,
-                due_at=now + SENT_DUE,
-                reason=request.reason,
-            )
+            refund = _wanted(refund_id, present, request, numbered, now)
             step = refunds.reserve(present, refund, entry_id=entry_id)
             return Writes(
                 rows=step.rows,
@@ -183,3 +167,27 @@ class Refunding:
                 await asyncio.sleep(min(POLL_S, left))
             refund = await self._reader.refund(refund.merchant_id, refund.id) or refund
         return refund
+
+
+def _wanted(
+    refund_id: str, payment: Payment, request: RefundRequest, numbered: Numbered, now: datetime
+) -> Refund:
+    """The refund that is asked for, at the attempt that brought the money."""
+    return Refund(
+        merchant_id=payment.merchant_id,
+        id=refund_id,
+        payment_id=payment.id,
+        attempt_id=payment.attempt_id or "",
+        merchant_refund_no=request.merchant_refund_no,
+        fingerprint=numbered.fingerprint,
+        fingerprint_key=numbered.fingerprint_key,
+        channel=payment.channel or "",
+        channel_account_id=payment.channel_account_id or "",
+        amount=request.amount,
+        currency=payment.currency,
+        status="processing",
+        created_at=now,
+        sent_at=now,
+        due_at=now + SENT_DUE,
+        reason=request.reason,
+    )

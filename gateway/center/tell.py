@@ -25,9 +25,9 @@ from gateway.channels.codec import (
 )
 from gateway.channels.registry import Registry
 from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
+from gateway.domain.attempt import SENDS_MAX, Attempt
 from gateway.domain.errors import TillgateError
 from gateway.domain.merchant import ChannelAccount
-from gateway.domain.payment import SENDS_MAX, Attempt
 from gateway.domain.refund import Refund
 
 

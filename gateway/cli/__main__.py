@@ -1,4 +1,7 @@
-"""`python -m gateway.cli`: the same as the command `tillgate`. Children are started this way."""
+"""`python -m gateway.cli`: the command `tillgate` by another door.
+
+Law: nothing but that. Children of the process tree are started this way.
+"""
 
 from gateway.cli.main import main
 

@@ -179,7 +179,7 @@ class Story:
             return content
 
     async def _hear(self, receiver: WebhookReceiver) -> None:
-        with self.screen.step("Waiting for the webhook"):
+        with self.screen.step("Waiting for the webhook", "Waited for the webhook"):
             found = await receiver.wait_for("payment.succeeded", seconds=WEBHOOK_S_MAX)
         self._check("the webhook tells payment.succeeded", found is not None)
         self._check("every webhook is signed rightly", all(e.verified for e in receiver.received))

@@ -94,11 +94,11 @@ class Tree:
 
     async def _start(self) -> None:
         screen, stack, folder = self._screen, self._stack, self._folder
+        folder.create()
+        stack.enter_context(folder.locked())
         if self._ready_file is not None:
             self._ready_file.check()
             stack.callback(self._ready_file.remove)
-        folder.create()
-        stack.enter_context(folder.locked())
         metrics = self._take_ports()
         sockets = folder.begin_run()
         stack.callback(folder.end_run)
@@ -114,11 +114,11 @@ class Tree:
         )
         await self._start_handover(sockets / "supervisor.sock")
         simulators = await self._start_simulators()
-        with screen.step("Starting Postgres"):
+        with screen.step("Starting Postgres", "Postgres runs"):
             await self._start_postgres()
-        with screen.step("Preparing the databases") as step:
+        with screen.step("Preparing the databases", "Databases are prepared") as step:
             report = await databases.prepare(self._settings, report=step.move, create_keys=True)
-        with screen.step("Starting gateway, background work and simulators"):
+        with screen.step("Starting all processes", "All processes serve"):
             await self._start_crew(simulators)
             readiness = await self._serve_metrics(metrics)
             await self._wait_ready(readiness)

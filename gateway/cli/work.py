@@ -79,8 +79,9 @@ async def _work(options: WorkOptions, screen: Screen, signals: Signals) -> int:
                     signals.take_over()
                     if supervised is not None:
                         supervised.serving()
-                    screen.say("Working")
-                    screen.give({"pid": os.getpid()})
+                    else:
+                        screen.say("Working")
+                        screen.give({"pid": os.getpid()})
                     await signals.asked.wait()
                 finally:
                     await worker.stop()

@@ -177,9 +177,6 @@ def notify_secret_line(holder: NotifySecret, public_key: str) -> Line:
     return Line("notify_secret.rotated", holder.merchant_id, holder.version, encode(data))
 
 
-# --- checks -------------------------------------------------------------------------------------
-
-
 def check_events(events: Sequence[str]) -> tuple[str, ...]:
     """The filter, each entry once: types of events, `payment.*` and its kin, or `*`.
 

@@ -108,3 +108,7 @@ def not_found() -> TillgateError:
 
 class SecretUnreadable(Exception):
     """A sealed value does not open: another key, another place, or not the bytes we wrote."""
+
+
+class StreamUnavailable(Exception):
+    """The stream of events takes nothing now; what was being appended may or may not be in it."""

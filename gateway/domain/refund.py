@@ -13,20 +13,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain import chart, ids
-from gateway.domain.change import Need, Row
-from gateway.domain.errors import TillgateError
-from gateway.domain.events import Line, encode, rfc3339, rfc3339_or_none
-from gateway.domain.ledger import Entry
-from gateway.domain.lifecycle import REFUND, advance, is_terminal
-from gateway.domain.payment import (
+from gateway.domain.attempt import (
     NOT_FOUND_MIN,
     QUERY_DELAYS_S,
     QUERY_GIVE_UP,
     QUERY_HOURLY_S,
     QUIET_S,
     SENDS_MAX,
-    Payment,
 )
+from gateway.domain.change import Need, Row
+from gateway.domain.errors import TillgateError
+from gateway.domain.events import Line, encode, rfc3339, rfc3339_or_none
+from gateway.domain.ledger import Entry
+from gateway.domain.lifecycle import REFUND, advance, is_terminal
+from gateway.domain.payment import Payment
 
 
 class Refund(Struct, frozen=True, kw_only=True):

@@ -78,6 +78,7 @@ _HEADERS: Mapping[str, tuple[str, Schema]] = {
 }
 _ON_EVERY_ANSWER = ("Request-Id", "Date")
 _ON_REFUSALS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+_SOMETIMES = frozenset({"Retry-After"})
 _RETRY_LATER = frozenset({"attempt_unknown"})
 
 
@@ -107,7 +108,11 @@ def document(
         drawn = _operation(route, reference_of, reference_of[problem], placeholders)
         paths.setdefault(route.pattern, {})[route.method.lower()] = drawn
     headers = {
-        name: {"description": said, "schema": {"type": "string", **schema}}
+        name: {
+            "description": said,
+            "required": name not in _SOMETIMES,
+            "schema": {"type": "string", **schema},
+        }
         for name, (said, schema) in _HEADERS.items()
     }
     signing = {"type": "apiKey", "in": "header", "name": "Authorization", "description": SIGNING}

@@ -23,11 +23,11 @@ from gateway.domain import delivery as deliveries
 from gateway.domain import ids, webhook
 from gateway.domain.delivery import Delivery
 from gateway.domain.endpoint import WebhookEndpoint, has_failed_too_long
-from gateway.domain.errors import TillgateError
 from gateway.domain.events import Event
 from gateway.domain.lease import Lease
 from gateway.domain.webhook import WebhookAnswer
 from gateway.workers.lanes import Job, Lane
+from gateway.workers.receivers import Receivers
 from gateway.workers.settle import Settler
 from gateway.workers.tenure import Tenure
 
@@ -39,7 +39,6 @@ JOBS_CROWDED = JOBS_MAX // 2
 CLAIM_LANES_MAX = 512
 CLAIM_JOBS_MAX = 1_024
 REFILL_MIN = 16
-HOLDER_FRESH_S = 1.0
 LANES_KEPT_MAX = 2_048
 FAILING_TRIES = 3  # after so many tries of one delivery its endpoint counts as failing
 
@@ -83,6 +82,7 @@ class Deliverer:
         self._lanes: dict[Target, Lane] = {}
         self._jobs = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._receivers = Receivers(store, notify)
         self._settler = Settler(store, tenure, written=self._settled)
         self._survey_at = 0.0
         self._is_draining = False
@@ -183,7 +183,7 @@ class Deliverer:
         if pairs:
             holders: dict[Target, Holder] = {}
             try:
-                holders = await self._holders(pairs)
+                holders = await self._receivers.of([each for each, _ in pairs])
             finally:
                 # Without them each lane reads its own; the promised places are used either way.
                 await self.accept(pairs, holders=holders, claimed_at=claimed_at)
@@ -216,27 +216,6 @@ class Deliverer:
             lane.reserved -= room - counts[key]
             self._jobs -= room - counts[key]
             lane.has_backlog = counts[key] == room
-
-    async def _holders(self, pairs: Sequence[tuple[Delivery, Event]]) -> dict[Target, Holder]:
-        """Endpoints and notify secrets of claimed deliveries, as they are now."""
-        wanted = {
-            (each.merchant_id, each.endpoint_id)
-            for each, _ in pairs
-            if each.endpoint_id is not None
-        }
-        holders: dict[Target, Holder] = {}
-        if wanted:
-            for endpoint in await self._store.endpoints_by_id(sorted(wanted)):
-                target = deliveries.endpoint_target(endpoint.id)
-                holders[(endpoint.merchant_id, target)] = endpoint
-        payers = [each for each, _ in pairs if each.endpoint_id is None]
-        if payers:
-            merchants = sorted({each.merchant_id for each in payers})
-            found = {s.merchant_id: s for s in await self._store.notify_secrets(merchants)}
-            for each in payers:
-                if each.merchant_id in found:
-                    holders[(each.merchant_id, each.target)] = found[each.merchant_id]
-        return holders
 
     # --- one delivery ----------------------------------------------------------------------------
 
@@ -271,7 +250,7 @@ class Deliverer:
 
     async def _try(self, lane: Lane, job: Job) -> Delivery | None:
         """The delivery after this try; None if it may not be sent any more by us."""
-        holder = await self._holder(lane, job.delivery)
+        holder = await self._receivers.present(lane, job.delivery)
         if isinstance(holder, WebhookEndpoint) and holder.status != "enabled":
             business = self._clock.business()
             return deliveries.abandoned(job.delivery, deliveries.ERROR_DISABLED, business)
@@ -298,21 +277,6 @@ class Deliverer:
         )
         self._learn(lane, holder, job, after, answer)
         return after
-
-    async def _holder(self, lane: Lane, delivery: Delivery) -> Holder:
-        """The receiver as it was at most a second ago. Raises TillgateError if it is no more."""
-        now = asyncio.get_running_loop().time()
-        if lane.holder is None or now - lane.holder_at > HOLDER_FRESH_S:
-            merchant_id, endpoint_id = delivery.merchant_id, delivery.endpoint_id
-            if endpoint_id is not None:
-                found = await self._store.endpoints_by_id([(merchant_id, endpoint_id)])
-                if not found:
-                    raise TillgateError("internal_error", "The endpoint of a delivery is missing.")
-                lane.holder = found[0]
-            else:
-                lane.holder = await self._notify.notify_secret_of(merchant_id)
-            lane.holder_at = now
-        return lane.holder
 
     def _learn(
         self, lane: Lane, holder: Holder, job: Job, after: Delivery, answer: WebhookAnswer

@@ -133,6 +133,11 @@ def examine_problem(answer: Answer, target: str) -> None:
         assert int(answer.headers["Retry-After"]) > 0
 
 
+def without_names(problem: dict[str, object]) -> dict[str, object]:
+    """A problem without what names the request."""
+    return {k: v for k, v in problem.items() if k not in ("request_id", "instance")}
+
+
 # The wire
 
 

@@ -45,9 +45,7 @@ MALFORMED = {
     "an overlong form": order().replace(b"tea", b"\xc0\xaf"),
     "17 levels": order(more=nested(17)),
     "10000 levels": order(more=nested(10_000)),
-    "257 members": order(
-        more=',"metadata":{' + ",".join(f'"k{n}":"v"' for n in range(252)) + "}"
-    ),
+    "257 members": order(more=',"metadata":{' + ",".join(f'"k{n}":"v"' for n in range(252)) + "}"),
     "an array": b"[]",
     "a text": b'"x"',
     "null": b"null",
@@ -121,9 +119,7 @@ async def test_a_null_amount_is_a_missing_one(api: Api, merchant: Caller) -> Non
 
 
 @pytest.mark.parametrize("amount", [1, 999_999_999_999])
-async def test_the_ends_of_the_range_are_accepted(
-    api: Api, merchant: Caller, amount: int
-) -> None:
+async def test_the_ends_of_the_range_are_accepted(api: Api, merchant: Caller, amount: int) -> None:
     made = await merchant.post("/v1/payments", api.order(amount=amount))
     assert (made.status, made.body["amount"]) == (201, amount)
 
@@ -186,9 +182,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("target", UNKNOWN)
-async def test_unknown_fields_are_refused_by_name(
-    api: Api, merchant: Caller, target: str
-) -> None:
+async def test_unknown_fields_are_refused_by_name(api: Api, merchant: Caller, target: str) -> None:
     bodies = {
         "/v1/payments": api.order(),
         "/v1/refunds": {"payment_id": "x", "merchant_refund_no": "R", "amount": 1},

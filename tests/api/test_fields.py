@@ -65,9 +65,7 @@ NUMBERS_REFUSED = (
 
 
 @pytest.mark.parametrize("number", NUMBERS_REFUSED)
-async def test_business_numbers_that_are_refused(
-    api: Api, merchant: Caller, number: str
-) -> None:
+async def test_business_numbers_that_are_refused(api: Api, merchant: Caller, number: str) -> None:
     body = api.order(merchant_order_no=number)
     await refused(api, merchant, "/v1/payments", body, "invalid_field", "/merchant_order_no")
     body = {"payment_id": "pay_x", "merchant_refund_no": number, "amount": 1}
@@ -103,9 +101,7 @@ async def test_subjects_that_are_refused(api: Api, merchant: Caller, subject: st
 
 
 @pytest.mark.parametrize("subject", ["t", "茶" * 127, "🍵", "a\u00a0b", "<b>&'\"; --", *NO_CARDS])
-async def test_subjects_that_are_kept_as_they_are(
-    api: Api, merchant: Caller, subject: str
-) -> None:
+async def test_subjects_that_are_kept_as_they_are(api: Api, merchant: Caller, subject: str) -> None:
     made = await merchant.post("/v1/payments", api.order(subject=subject))
     assert (made.status, made.body["subject"]) == (201, subject)
     assert (await merchant.get(made.headers["Location"])).body["subject"] == subject
@@ -127,9 +123,7 @@ async def test_card_numbers_are_refused(api: Api, merchant: Caller, card: str) -
     await refused(api, merchant, "/v1/payments", body, code, "/method_options/auth_code")
 
 
-async def test_card_numbers_are_refused_where_a_payment_goes_on(
-    api: Api, merchant: Caller
-) -> None:
+async def test_card_numbers_are_refused_where_a_payment_goes_on(api: Api, merchant: Caller) -> None:
     payment = (await merchant.post("/v1/payments", api.order())).body["id"]
     path = f"/v1/payments/{payment}"
     code = "card_number_refused"
@@ -143,9 +137,7 @@ async def test_a_card_number_never_comes_back(api: Api, merchant: Caller) -> Non
     assert CARDS[0] not in str(answer)
 
 
-async def test_merchant_numbers_and_metadata_are_not_examined(
-    api: Api, merchant: Caller
-) -> None:
+async def test_merchant_numbers_and_metadata_are_not_examined(api: Api, merchant: Caller) -> None:
     owner = await api.new_merchant()
     body = api.order(merchant_order_no=CARDS[0], metadata={"card": CARDS[0]})
     made = await owner.post("/v1/payments", body)
@@ -162,9 +154,7 @@ async def test_reasons_and_descriptions_that_are_refused(
     body = {"payment_id": payment, "merchant_refund_no": "R", "amount": 1, "reason": text}
     await refused(api, merchant, "/v1/refunds", body, "invalid_field", "/reason")
     body = {"url": "https://a.example/", "events": ["*"], "description": text}
-    await refused(
-        api, merchant, "/v1/webhook_endpoints", body, "invalid_field", "/description"
-    )
+    await refused(api, merchant, "/v1/webhook_endpoints", body, "invalid_field", "/description")
 
 
 async def test_the_longest_reason_is_kept(api: Api, merchant: Caller) -> None:
@@ -186,9 +176,7 @@ async def test_the_longest_reason_is_kept(api: Api, merchant: Caller) -> None:
 async def test_customer_fields(api: Api, merchant: Caller, name: str) -> None:
     for value in ("x" * 256, "", "a\nb", 1, ["x"]):
         body = api.order(customer={name: value})
-        await refused(
-            api, merchant, "/v1/payments", body, "invalid_field", f"/customer/{name}"
-        )
+        await refused(api, merchant, "/v1/payments", body, "invalid_field", f"/customer/{name}")
     made = await merchant.post("/v1/payments", api.order(customer={name: "茶" * 255}))
     assert (made.status, made.body["customer"]) == (201, {name: "茶" * 255})
 
@@ -243,9 +231,7 @@ async def test_metadata_that_is_refused(api: Api, merchant: Caller, metadata: An
     ],
     ids=["20 members", "longest", "all letters", "empty", "named like money", "none"],
 )
-async def test_metadata_that_is_kept(
-    api: Api, merchant: Caller, metadata: dict[str, str]
-) -> None:
+async def test_metadata_that_is_kept(api: Api, merchant: Caller, metadata: dict[str, str]) -> None:
     made = await merchant.post("/v1/payments", api.order(metadata=metadata))
     assert (made.status, made.body["metadata"]) == (201, metadata)
 
@@ -275,9 +261,7 @@ async def test_method_options_that_are_refused(
     await refused(api, merchant, "/v1/payments", body, "invalid_field", None)
     payment = (await merchant.post("/v1/payments", api.order())).body["id"]
     body = {"method": "alipay_qr", "method_options": options}
-    await refused(
-        api, merchant, f"/v1/payments/{payment}/confirm", body, "invalid_field", None
-    )
+    await refused(api, merchant, f"/v1/payments/{payment}/confirm", body, "invalid_field", None)
 
 
 # Everything else of a payment

@@ -27,11 +27,7 @@ async def refused(caller: Caller, target: str, code: str, param: str | None = No
 async def test_an_empty_list(api: Api, collection: str) -> None:
     owner = await api.new_merchant(scopes=["payments.read", "reports.read", "webhooks.write"])
     answer = await owner.get(collection)
-    if collection == "/v1/events":
-        # What made the merchant is its first events.
-        assert answer.body["data"][0]["sequence"] == 1
-    else:
-        assert answer.body == {"data": [], "has_more": False, "next_cursor": None}
+    assert answer.body == {"data": [], "has_more": False, "next_cursor": None}
 
 
 @pytest.mark.parametrize("collection", PAGED)
@@ -64,7 +60,7 @@ MOMENTS_REFUSED = (
     "2026-11-22T08:00:00",
     "2026-11-22T08:00:00z",
     "2026-11-22t08:00:00Z",
-    "2026-11-22 08:00:00Z",
+    "2026-11-22%2008:00:00Z",
     "2026-11-22T08:00:00%2B00:00",
     "2026-11-22T08:00Z",
     "2026-11-22T08:00:00.Z",

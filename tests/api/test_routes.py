@@ -4,13 +4,12 @@ import json
 
 import pytest
 
-from tests.api.conftest import Api, Caller, ask, request_bytes
+from tests.api.conftest import Api, Caller, ask, request_bytes, without_names
 
 ABSENT = {
     "pay": "pay_01jd3xk1vvfr0anyb1ngk00000",
     "rfd": "rfd_01jd3xk1vvfr0anyb1ngk00000",
 }
-# A port of which the paths say nothing: a literal may hold letters, digits and `_ . ~ -` only.
 NOWHERE = (
     "/",
     "/v1",
@@ -116,11 +115,6 @@ async def test_ill_formed_ids_are_answered_like_unknown_ones(
         answer = await merchant.post("/v1/refunds", body)
         assert answer.status == 404
         assert without_names(answer.body) == without_names(unknown.body)
-
-
-def without_names(problem: dict[str, object]) -> dict[str, object]:
-    """A problem without what names the request."""
-    return {k: v for k, v in problem.items() if k not in ("request_id", "instance")}
 
 
 async def test_every_answer_says_date_and_request_id(api: Api, merchant: Caller) -> None:

@@ -147,7 +147,8 @@ def test_the_simulators_get_no_database_and_no_key(running: Process) -> None:
 
 
 def test_a_second_up_on_the_same_data_is_refused(running: Process, start: Start) -> None:
-    second = start("up", *FREE_PORTS, data=running.data)
+    same_file = ("--ready-file", str(running.ready_file))
+    second = start("up", *FREE_PORTS, *same_file, data=running.data)
     assert second.popen.wait(60) == 1
     assert f"process {running.popen.pid}" in second.said
     assert "--data" in second.said and "Traceback" not in second.said

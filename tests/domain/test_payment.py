@@ -6,10 +6,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain import attempt as attempts
+from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
+from gateway.domain.attempt import Attempt
 from gateway.domain.errors import TillgateError
 from gateway.domain.lifecycle import ATTEMPT, PAYMENT, IllegalTransition, advance
-from gateway.domain.payment import Attempt, Fresh, Money, Payment
+from gateway.domain.outcome import Fresh, Money
+from gateway.domain.payment import Payment
 
 pytestmark = pytest.mark.fast
 
@@ -67,20 +71,21 @@ def money(amount: int = 100, currency: str = "CNY") -> Money:
     return Money("2026112222001", amount, currency)
 
 
-def paid(payment: Payment, attempt: Attempt, what: Money, known=None) -> payments.Step:
-    return payments.paid(payment, attempt, what, now=LATER, fresh=FRESH, known=known)
+def paid(payment: Payment, attempt: Attempt, what: Money, known=None) -> outcomes.Step:
+    return outcomes.paid(payment, attempt, what, now=LATER, fresh=FRESH, known=known)
 
 
 def test_a_handed_out_code_asks_the_payer_to_act() -> None:
-    step = payments.handed_out(*rows(), QR, NOW)
+    step = outcomes.handed_out(*rows(), QR, NOW)
     assert step.payment.status == "requires_action" and step.payment.next_action == QR
     assert step.attempt.status == "pending_user" and step.attempt.handed_out
     assert [line.type for line in step.lines] == ["payment.requires_action"]
     assert step.payment.version == 2
+    assert step.attempt.due_at == NOW + timedelta(seconds=60)
 
 
 def test_a_code_that_comes_while_closing_is_never_shown() -> None:
-    step = payments.handed_out(*rows("closing", "closing"), QR, NOW)
+    step = outcomes.handed_out(*rows("closing", "closing"), QR, NOW)
     assert step.payment.next_action is None and step.payment.status == "closing"
     assert step.attempt.handed_out and step.lines == ()
 
@@ -143,24 +148,24 @@ def test_money_for_an_attempt_that_another_one_replaced_is_unexpected() -> None:
 
 def test_a_refusal_gives_the_payment_back_to_the_payer() -> None:
     payment, attempt = rows()
-    step = payments.refused(payment, attempt, ERROR, now=NOW, single_shot=False)
+    step = outcomes.refused(payment, attempt, ERROR, now=NOW, single_shot=False)
     assert step.payment.status == "requires_payment_method" and step.payment.error == ERROR
     assert step.attempt.status == "failed"
-    step = payments.refused(payment, attempt, ERROR, now=NOW, single_shot=True)
+    step = outcomes.refused(payment, attempt, ERROR, now=NOW, single_shot=True)
     assert step.payment.status == "failed" and step.lines[0].type == "payment.failed"
 
 
 def test_cancel_without_a_living_attempt_ends_at_once() -> None:
     payment, attempt = rows("requires_payment_method", "failed")
-    step = payments.begin_close(payment, attempt, to="canceled", now=NOW)
+    step = outcomes.begin_close(payment, attempt, to="canceled", now=NOW)
     assert step.payment.status == "canceled" and step.payment.canceled_at == NOW
 
 
 def test_cancel_with_a_living_attempt_waits_for_the_channels_word() -> None:
     payment, attempt = rows("requires_action", "pending_user", handed_out=True)
-    step = payments.begin_close(payment, attempt, to="expired", now=NOW)
+    step = outcomes.begin_close(payment, attempt, to="expired", now=NOW)
     assert (step.payment.status, step.attempt.status) == ("closing", "closing")
-    ended = payments.closed(step.payment, step.attempt, LATER)
+    ended = outcomes.closed(step.payment, step.attempt, LATER)
     assert ended.payment.status == "expired" and ended.payment.expired_at == LATER
     assert ended.attempt.status == "closed"
 
@@ -169,29 +174,29 @@ def test_cancel_with_a_living_attempt_waits_for_the_channels_word() -> None:
 def test_a_terminal_payment_cannot_be_canceled(status: str) -> None:
     payment, attempt = rows(status, "failed")
     with pytest.raises(TillgateError) as refused:
-        payments.begin_close(payment, attempt, to="canceled", now=NOW)
+        outcomes.begin_close(payment, attempt, to="canceled", now=NOW)
     assert refused.value.code == "invalid_state"
     assert refused.value.extra == {"payment_status": status}
 
 
 def test_not_found_is_believed_at_once_for_a_handed_out_code_that_is_closing() -> None:
     payment, attempt = rows("closing", "closing", handed_out=True)
-    assert payments.not_found(payment, attempt, NOW).payment.status == "canceled"
+    assert outcomes.not_found(payment, attempt, NOW).payment.status == "canceled"
 
 
 def test_not_found_in_the_air_needs_a_quiet_minute_and_two_answers() -> None:
     payment, attempt = rows("closing", "closing")
-    first = payments.not_found(payment, attempt, NOW + timedelta(seconds=61))
+    first = outcomes.not_found(payment, attempt, NOW + timedelta(seconds=61))
     assert first.attempt.status == "closing" and first.attempt.not_found == 1
-    early = payments.not_found(payment, first.attempt, NOW + timedelta(seconds=59))
+    early = outcomes.not_found(payment, first.attempt, NOW + timedelta(seconds=59))
     assert early.attempt.status == "closing"
-    second = payments.not_found(payment, first.attempt, NOW + timedelta(seconds=62))
+    second = outcomes.not_found(payment, first.attempt, NOW + timedelta(seconds=62))
     assert second.payment.status == "canceled" and second.attempt.status == "closed"
 
 
 def test_not_found_of_an_unscanned_code_means_nothing_while_it_is_open() -> None:
     payment, attempt = rows("requires_action", "pending_user", handed_out=True)
-    step = payments.not_found(payment, attempt, NOW + timedelta(hours=1))
+    step = outcomes.not_found(payment, attempt, NOW + timedelta(hours=1))
     assert step.payment is payment and step.attempt.status == "pending_user"
 
 
@@ -199,22 +204,25 @@ def test_queries_slow_down_and_end_with_a_person() -> None:
     _, attempt = rows("processing", "unknown")
     waits = []
     for _ in range(12):
-        waits.append((payments.next_query(attempt, NOW) - NOW).total_seconds())
-        attempt = payments.waited(attempt, NOW)
+        waits.append((attempts.next_query(attempt, NOW) - NOW).total_seconds())
+        attempt = attempts.waited(attempt, NOW)
     assert waits == [2, 5, 10, 20, 40, 60, 120, 300, 900, 3600, 3600, 3600]
-    assert payments.next_query(attempt, NOW + timedelta(days=4)) is None
+    assert attempts.next_query(attempt, NOW + timedelta(days=4)) is None
 
 
 def test_the_view_is_the_contract() -> None:
     view = payments.view(rows()[0])
-    assert list(view) == (
-        "id object merchant_order_no amount currency subject status method channel "
-        "channel_account_id attempt_id channel_order_no capture_method amount_authorized "
-        "amount_capturable amount_captured amount_refunded amount_refund_pending amount_received "
-        "amount_disputed fee_amount payer_amount discount_amount next_action cashier_url "
-        "return_url notify_url customer metadata expires_at capture_before created_at "
-        "succeeded_at canceled_at expired_at version livemode error"
-    ).split()
+    assert (
+        list(view)
+        == (
+            "id object merchant_order_no amount currency subject status method channel "
+            "channel_account_id attempt_id channel_order_no capture_method amount_authorized "
+            "amount_capturable amount_captured amount_refunded amount_refund_pending "
+            "amount_received amount_disputed fee_amount payer_amount discount_amount next_action cashier_url "
+            "return_url notify_url customer metadata expires_at capture_before created_at "
+            "succeeded_at canceled_at expired_at version livemode error"
+        ).split()
+    )
     assert view["next_action"] == {"type": "none"} and view["created_at"] == (
         "2026-11-22T08:00:00.000Z"
     )

@@ -109,9 +109,7 @@ def test_not_found_resends_the_same_number_after_a_quiet_minute_and_two_answers(
     present, wish = payment(pending=40), refund()
     soon = refunds.not_found(present, wish, now=NOW + timedelta(seconds=30), entry_id=ENTRY)
     assert not soon.resend and soon.refund.not_found == 1
-    late = refunds.not_found(
-        present, soon.refund, now=NOW + timedelta(seconds=61), entry_id=ENTRY
-    )
+    late = refunds.not_found(present, soon.refund, now=NOW + timedelta(seconds=61), entry_id=ENTRY)
     assert late.resend and late.refund.sends == 2 and late.refund.refund_no == wish.refund_no
     worn = replace(soon.refund, sends=3)
     given_up = refunds.not_found(present, worn, now=NOW + timedelta(seconds=61), entry_id=ENTRY)

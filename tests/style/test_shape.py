@@ -11,11 +11,11 @@ FIRST_SCREEN_LINES = 30
 # The few that are longer because cutting them would part what is read together; with the length
 # that each may reach. An exception that is no longer needed fails, as does one that grows.
 LONGER_MODULES = {
-    "gateway/domain/payment.py": 600,  # every decision about one payment, beside its rows
+    "gateway/app.py": 560,  # wiring is one long list, read from top to bottom
     "gateway/center/pay.py": 480,  # create and confirm share all four beats
     "gateway/web/server.py": 480,  # the protocol class and its requests are one machine
-    "gateway/adapters/postgres/commit.py": 480,  # group commit: one statement of one algorithm
-    "gateway/adapters/postgres/batch.py": 440,
+    "gateway/adapters/postgres/commit.py": 500,  # group commit: one algorithm
+    "gateway/adapters/postgres/batch.py": 440,  # one transaction's worth of it
 }
 LONGER_FUNCTIONS: dict[tuple[str, str], int] = {}
 NAMES_REFUSED = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")

@@ -5,7 +5,7 @@ Law: conversion only; what is decided about them stands in `domain.payment`.
 
 from gateway.adapters.postgres.statements import load
 from gateway.adapters.postgres.tables import JSON, Table, by_id, id_codec
-from gateway.domain.payment import Attempt
+from gateway.domain.attempt import Attempt
 
 SQL = load(__file__)
 

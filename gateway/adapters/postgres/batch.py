@@ -31,11 +31,12 @@ from gateway.adapters.postgres.journal import insert as insert_journal
 from gateway.adapters.postgres.statements import Statement, chain, load
 from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain import chart, ids
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Writes
 from gateway.domain.errors import TillgateError
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
 from gateway.domain.lifecycle import IllegalTransition
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 
 SQL = load(__file__.replace("batch", "commit"))
 

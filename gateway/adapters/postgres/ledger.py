@@ -39,65 +39,76 @@ async def load_accounts(
     ]
 
 
+Write = tuple[Statement, list[list[Any]], int]
+
+
 def writes(
     entries: Sequence[tuple[Entry, tuple[Booked, ...]]],
     accounts: Sequence[tuple[Account, int | None]],
-) -> Iterator[tuple[Statement, list[list[Any]], int]]:
+) -> Iterator[Write]:
     """The statements, arrays and row counts that store entries and their accounts' balances."""
     new = [account for account, loaded in accounts if loaded is None]
     old = [(account, loaded) for account, loaded in accounts if loaded is not None]
-    arrays: list[list[Any]]
     if new:
-        arrays = [
-            [ids.to_hex(a.merchant_id) for a in new],
-            [a.code for a in new],
-            [a.currency for a in new],
-            [a.side for a in new],
-            [a.may_be_negative for a in new],
-            [a.balance for a in new],
-            [a.postings for a in new],
-        ]
-        yield SQL["insert_accounts"], arrays, len(new)
+        yield _new_accounts(new)
     if old:
-        arrays = [
-            [ids.to_hex(a.merchant_id) for a, _ in old],
-            [a.code for a, _ in old],
-            [a.currency for a, _ in old],
-            [loaded for _, loaded in old],
-            [a.balance for a, _ in old],
-            [a.postings for a, _ in old],
-        ]
-        yield SQL["update_accounts"], arrays, len(old)
-    if not entries:
-        return
-    heads = [entry for entry, _ in entries]
-    yield (
-        SQL["insert_entries"],
-        [
-            [ids.to_hex(e.merchant_id) for e in heads],
-            [ids.to_hex(e.id) for e in heads],
-            [e.reason for e in heads],
-            [ids.to_hex(e.reference) for e in heads],
-            [e.reference[:3] for e in heads],
-            [e.at for e in heads],
-        ],
-        len(heads),
-    )
-    rows = [(e, n, b) for e, booked in entries for n, b in enumerate(booked, start=1)]
-    yield (
-        SQL["insert_postings"],
-        [
-            [ids.to_hex(e.merchant_id) for e, _, _ in rows],
-            [ids.to_hex(e.id) for e, _, _ in rows],
-            [n for _, n, _ in rows],
-            [b.posting.debit for _, _, b in rows],
-            [b.posting.credit for _, _, b in rows],
-            [b.posting.amount for _, _, b in rows],
-            [b.posting.currency for _, _, b in rows],
-            [b.debit_balance for _, _, b in rows],
-            [b.debit_number for _, _, b in rows],
-            [b.credit_balance for _, _, b in rows],
-            [b.credit_number for _, _, b in rows],
-        ],
-        len(rows),
-    )
+        yield _changed_accounts(old)
+    if entries:
+        yield _entries([entry for entry, _ in entries])
+        yield _postings(
+            [(entry, n, row) for entry, rows in entries for n, row in enumerate(rows, start=1)]
+        )
+
+
+def _new_accounts(accounts: Sequence[Account]) -> Write:
+    arrays: list[list[Any]] = [
+        [ids.to_hex(a.merchant_id) for a in accounts],
+        [a.code for a in accounts],
+        [a.currency for a in accounts],
+        [a.side for a in accounts],
+        [a.may_be_negative for a in accounts],
+        [a.balance for a in accounts],
+        [a.postings for a in accounts],
+    ]
+    return SQL["insert_accounts"], arrays, len(accounts)
+
+
+def _changed_accounts(accounts: Sequence[tuple[Account, int]]) -> Write:
+    arrays: list[list[Any]] = [
+        [ids.to_hex(a.merchant_id) for a, _ in accounts],
+        [a.code for a, _ in accounts],
+        [a.currency for a, _ in accounts],
+        [loaded for _, loaded in accounts],
+        [a.balance for a, _ in accounts],
+        [a.postings for a, _ in accounts],
+    ]
+    return SQL["update_accounts"], arrays, len(accounts)
+
+
+def _entries(entries: Sequence[Entry]) -> Write:
+    arrays: list[list[Any]] = [
+        [ids.to_hex(e.merchant_id) for e in entries],
+        [ids.to_hex(e.id) for e in entries],
+        [e.reason for e in entries],
+        [ids.to_hex(e.reference) for e in entries],
+        [e.reference[:3] for e in entries],
+        [e.at for e in entries],
+    ]
+    return SQL["insert_entries"], arrays, len(entries)
+
+
+def _postings(rows: Sequence[tuple[Entry, int, Booked]]) -> Write:
+    arrays: list[list[Any]] = [
+        [ids.to_hex(e.merchant_id) for e, _, _ in rows],
+        [ids.to_hex(e.id) for e, _, _ in rows],
+        [n for _, n, _ in rows],
+        [b.posting.debit for _, _, b in rows],
+        [b.posting.credit for _, _, b in rows],
+        [b.posting.amount for _, _, b in rows],
+        [b.posting.currency for _, _, b in rows],
+        [b.debit_balance for _, _, b in rows],
+        [b.debit_number for _, _, b in rows],
+        [b.credit_balance for _, _, b in rows],
+        [b.credit_number for _, _, b in rows],
+    ]
+    return SQL["insert_postings"], arrays, len(rows)

@@ -25,8 +25,9 @@ from gateway.adapters.postgres.commit import shard_unavailable
 from gateway.adapters.postgres.shards import Shard, Shards
 from gateway.adapters.postgres.tables import Table
 from gateway.domain import ids
+from gateway.domain.attempt import Attempt
 from gateway.domain.events import Event
-from gateway.domain.payment import Attempt, Payment
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 GATHER_MAX = 256

@@ -6,7 +6,7 @@ Law: conversion only; what is decided about them stands in `domain.payment`.
 from gateway.adapters.postgres.statements import load
 from gateway.adapters.postgres.tables import Load, Table, by_id, id_codec
 from gateway.domain import ids
-from gateway.domain.payment import UnexpectedFunds
+from gateway.domain.outcome import UnexpectedFunds
 
 SQL = load(__file__)
 

@@ -530,7 +530,7 @@ ordered as (
         coalesce(lag(t.status) over w, 'new') as status_before,
         row_number() over w as place
     from told t
-    window w as (partition by t.merchant_id, t.kind, t.object_id order by t.seq)
+    window w as (partition by t.merchant_id, t.object_id, t.kind order by t.seq)
 )
 select f.fault, o.merchant_id, o.kind as prefix, o.object_id,
     'sequence ' || o.seq || ', ' || o.type as place,

@@ -1,22 +1,29 @@
 """Group commit: the cases of the design, one by one, on a real database."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.postgres import commit as commits
+from gateway.adapters.postgres.batch import GuardLost
 from gateway.adapters.postgres.commit import Committer
 from gateway.adapters.postgres.connect import open_writer
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.domain import chart, ids
+from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
 from gateway.domain import refund as refunds
+from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Writes
 from gateway.domain.errors import TillgateError
-from gateway.domain.payment import Attempt, Fresh, Money, Payment
+from gateway.domain.ledger import Entry
+from gateway.domain.outcome import Fresh, Money
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 from tests.postgres_proxy import PostgresProxy
 
@@ -142,7 +149,7 @@ async def captured(shard: Shard, merchant: str, amount: int = 100) -> tuple[Paym
     """A payment that was paid: captured and booked."""
     payment = new_payment(merchant, f"paid-{make.request_id()}", status="processing", amount=amount)
     attempt = an_attempt(payment)
-    payment = payments.replace(payment, attempt_id=attempt.id, attempts=1)
+    payment = replace(payment, attempt_id=attempt.id, attempts=1)
     (made,) = await shard.all(create(payment, attempt))
     assert made.result[0] == "new"
     (paid,) = await shard.all(pay(payment, attempt))
@@ -150,14 +157,12 @@ async def captured(shard: Shard, merchant: str, amount: int = 100) -> tuple[Paym
 
 
 def pay(payment: Payment, attempt: Attempt) -> Change:
-    fresh = Fresh(
-        make.make("ent", payment.merchant_id), make.make("uxf", payment.merchant_id)
-    )
+    fresh = Fresh(make.make("ent", payment.merchant_id), make.make("uxf", payment.merchant_id))
     money = Money("trade", attempt.amount, "CNY")
     unexpected = Need("unexpected_of", attempt.id)
 
     def decide(rows) -> Writes:
-        step = payments.paid(
+        step = outcomes.paid(
             rows.get(payment.place),
             rows.get(attempt.place),
             money,
@@ -165,9 +170,7 @@ def pay(payment: Payment, attempt: Attempt) -> Change:
             fresh=fresh,
             known=rows.get(unexpected),
         )
-        return Writes(
-            rows=step.rows, entries=step.entries, lines=step.lines, result=step.payment
-        )
+        return Writes(rows=step.rows, entries=step.entries, lines=step.lines, result=step.payment)
 
     return Change(
         merchant_id=payment.merchant_id,
@@ -210,9 +213,7 @@ def give_back(payment: Payment, attempt: Attempt, amount: int, number: str) -> C
             due_at=NOW,
         )
         step = refunds.reserve(rows.get(payment.place), refund, entry_id=entry_id)
-        return Writes(
-            rows=step.rows, entries=step.entries, lines=step.lines, result=step.refund
-        )
+        return Writes(rows=step.rows, entries=step.entries, lines=step.lines, result=step.refund)
 
     return Change(
         merchant_id=payment.merchant_id,
@@ -225,7 +226,7 @@ def give_back(payment: Payment, attempt: Attempt, amount: int, number: str) -> C
     )
 
 
-# --- creates ---------------------------------------------------------------------------------------
+# --- creates ---------------------------------------------------------------------------------
 
 
 async def test_two_equal_creates_in_one_batch_make_one_payment(shard: Shard) -> None:
@@ -303,7 +304,7 @@ async def test_an_unknown_merchant_takes_nothing(shard: Shard) -> None:
     assert await shard.count("payments") == 0
 
 
-# --- decided again ---------------------------------------------------------------------------------
+# --- decided again ---------------------------------------------------------------------------
 
 
 async def test_three_refunds_in_one_batch_see_each_other(shard: Shard) -> None:
@@ -315,7 +316,9 @@ async def test_three_refunds_in_one_batch_see_each_other(shard: Shard) -> None:
     assert [type(each) for each in results].count(TillgateError) == 2
     refused = next(each for each in results if isinstance(each, TillgateError))
     assert refused.code == "refund_exceeds_captured"
-    row = await shard.look.fetchrow("select * from payments where payment_id = $1", ids.to_hex(payment.id))
+    row = await shard.look.fetchrow(
+        "select * from payments where payment_id = $1", ids.to_hex(payment.id)
+    )
     assert row["amount_refund_pending"] == 60 and row["version"] == payment.version + 1
     assert await shard.sequences(merchant) == [1, 2, 3]
 
@@ -325,15 +328,15 @@ async def test_fifty_refunds_from_two_processes_never_exceed_the_capture(shard: 
     payment, attempt = await captured(shard, merchant, amount=1000)
     other = Committer(lambda: open_writer(shard.dsn))
     changes = [give_back(payment, attempt, 30, f"R-{number}") for number in range(50)]
-    futures = [
-        (shard.committer if n % 2 else other).submit(each) for n, each in enumerate(changes)
-    ]
+    futures = [(shard.committer if n % 2 else other).submit(each) for n, each in enumerate(changes)]
     results = await asyncio.gather(*futures, return_exceptions=True)
     await other.close()
     accepted = [each for each in results if isinstance(each, Writes)]
     assert len(accepted) == 33
     balances = dict(
-        await shard.look.fetch("select code, balance from accounts where code in ('pending','held')")
+        await shard.look.fetch(
+            "select code, balance from accounts where code in ('pending', 'held')"
+        )
     )
     assert balances == {"pending": 10, "held": 990}
     assert await shard.sequences(merchant) == list(range(1, 36))
@@ -359,8 +362,10 @@ async def test_a_change_that_drops_out_leaves_no_gap_and_no_trace(shard: Shard) 
     )
     assert isinstance(refused, TillgateError) and refused.code == "invalid_state"
     assert first.result.amount == 10 and last.result.amount == 20
-    assert await shard.sequences(merchant) == [1, 2, 3, 4] == list(
-        range(1, await shard.seq(merchant) + 1)
+    assert (
+        await shard.sequences(merchant)
+        == [1, 2, 3, 4]
+        == list(range(1, await shard.seq(merchant) + 1))
     )
 
 
@@ -383,7 +388,7 @@ async def test_a_broken_invariant_drops_out_alone(shard: Shard) -> None:
     payment, attempt = await captured(shard, merchant)
 
     def overdraw(rows) -> Writes:
-        entry = payments.Entry(
+        entry = Entry(
             id=make.make("ent", merchant),
             merchant_id=merchant,
             reason="refund_reserved",
@@ -433,38 +438,38 @@ async def test_every_line_points_back_to_the_one_before_it(shard: Shard) -> None
     assert len(walked) == 5 and walked[-1] == 1
 
 
-# --- guards of the database ------------------------------------------------------------------------
+# --- guards of the database ------------------------------------------------------------------
 
 
 async def test_a_write_that_bypassed_the_head_is_noticed(shard: Shard) -> None:
-    """Somebody changes the row between load and write without the head: the version guard holds."""
+    """Somebody changes a row between load and write without the head: the version guard holds."""
     merchant = await shard.merchant()
-    payment, attempt = await captured(shard, merchant)
-    place = payment.place
-    other = await asyncpg.connect(shard.dsn)
+    payment, _ = await captured(shard, merchant)
 
-    def meddle(rows) -> Writes:
-        present = rows.get(place)
-        return Writes(rows=(payments.replace(present, version=present.version + 1),))
+    async def meddle() -> None:
+        other = await asyncpg.connect(shard.dsn)
+        await other.execute("update payments set version = version + 1")
+        await other.close()
 
-    class Meddling(Committer):
-        async def _end(self, *args) -> None:
-            await super()._end(*args)
+    def decide(rows) -> Writes:
+        present = rows.get(payment.place)
+        thread = threading.Thread(target=lambda: asyncio.run(meddle()))
+        thread.start()
+        thread.join()
+        changed = replace(present, status="canceled", version=present.version + 1)
+        return Writes(rows=(changed,))
 
-    await other.execute("update payments set version = version + 1")
-    stale = Change(
-        merchant_id=merchant, actor="t", at=NOW, request_id=None, decide=meddle, needs=(place,)
+    change = Change(
+        merchant_id=merchant,
+        actor="test",
+        at=NOW,
+        request_id=None,
+        decide=decide,
+        needs=(payment.place,),
     )
-    # Loaded after the meddling: fine. The guard is in the statement itself:
-    (fine,) = await shard.all(stale)
-    assert isinstance(fine, Writes)
-    updated = await other.execute(
-        "update payments set status = 'canceled' where payment_id = $1 and version = $2",
-        ids.to_hex(payment.id),
-        payment.version,
-    )
-    assert updated == "UPDATE 0"
-    await other.close()
+    (refused,) = await shard.all(change)
+    assert isinstance(refused, GuardLost)
+    assert await shard.count("payments where status = 'canceled'") == 0
 
 
 async def test_the_database_refuses_an_over_refund_by_itself(shard: Shard) -> None:
@@ -479,7 +484,7 @@ async def test_the_database_refuses_an_over_refund_by_itself(shard: Shard) -> No
         await shard.look.execute("update accounts set balance = -1 where code = 'pending'")
 
 
-# --- locks and lost connections --------------------------------------------------------------------
+# --- locks and lost connections --------------------------------------------------------------
 
 
 async def test_a_held_head_does_not_hold_up_other_merchants(shard: Shard) -> None:
@@ -487,9 +492,7 @@ async def test_a_held_head_does_not_hold_up_other_merchants(shard: Shard) -> Non
     other = await asyncpg.connect(shard.dsn)
     transaction = other.transaction()
     await transaction.start()
-    await other.execute(
-        "update heads set seq = seq where merchant_id = $1", ids.to_hex(held)
-    )
+    await other.execute("update heads set seq = seq where merchant_id = $1", ids.to_hex(held))
     waiting = shard.committer.submit(create(new_payment(held, "A-1")))
     going = [shard.committer.submit(create(new_payment(free, f"A-{n}"))) for n in range(20)]
     made = await asyncio.gather(*going)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,6 +191,17 @@ def request_bytes(
         *headers,
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def until(
+    condition: Callable[[], Awaitable[bool]], *, seconds: float, every_s: float = 0.05
+) -> None:
+    """Ask again until something is so; raises TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(every_s)
 
 
 # The world

@@ -20,7 +20,7 @@ from tests.api.conftest import Api, Caller
 
 load_all_checks()
 
-EXAMPLES_MAX = 6
+EXAMPLES_MAX = 5
 CHECK_NAMES = (
     "not_a_server_error",
     "status_code_conformance",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from tests.api.conftest import Api, Caller
+from tests.api.conftest import Api, Caller, until
 
 
 def same_content(body: dict) -> list[bytes]:
@@ -132,9 +132,11 @@ async def test_a_repeat_is_answered_when_its_method_is_gone(api: Api) -> None:
         body["merchant_order_no"],
     )
     directory = api.world.core.directory
-    async with asyncio.timeout(10):
-        while (await directory.find_account(account)).status == "active":
-            await asyncio.sleep(0.05)
+
+    async def is_gone() -> bool:
+        return (await directory.find_account(account)).status == "disabled"
+
+    await until(is_gone, seconds=10)
     new = await owner.post("/v1/payments", api.order(method="alipay_qr"))
     assert (new.status, new.body["code"]) == (422, "unsupported_method")
     again = await owner.post("/v1/payments", body)

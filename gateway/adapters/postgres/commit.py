@@ -21,17 +21,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
-
-import asyncpg
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.adapters.postgres.batch import Batch, BatchRefused, Submitted
-from gateway.adapters.postgres.statements import load
+from gateway.adapters.postgres.lane import (
+    DISCONNECTED,
+    TRANSIENT,
+    CommitLost,
+    Connect,
+    Lane,
+    unknown_outcome,
+)
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
-
-SQL = load(__file__)
 
 BATCH_CHANGES_MAX = 256
 QUEUE_CHANGES_MAX = 8_192
@@ -43,51 +45,11 @@ LOCK_TIMEOUT_MS = 200
 SLOW_LANES_MAX = 8
 RECONNECTS_MAX = 4
 RETRY_DELAY_S = 0.05
-OUTCOME_POLL_S = 0.1
-OUTCOME_WAIT_S = 120.0
-GOODBYE_S = 2.0
-SYNC_WAIT_CANCELED = "canceling wait for synchronous replication"
 
 log = logging.getLogger("tillgate.commit")
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
 Observe = Callable[[int, float, str], None]
 Committed = Callable[[Sequence[Submitted]], None]
-
-
-class CommitLost(Exception):
-    """The connection went away while COMMIT was under way; `transaction` names what to look up."""
-
-    def __init__(self, transaction: str) -> None:
-        super().__init__(transaction)
-        self.transaction = transaction
-
-
-_TRANSIENT = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.QueryCanceledError,
-    asyncpg.SerializationError,
-)
-_DISCONNECTED = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what a connection says that died in the middle of an operation
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    ConnectionError,
-    OSError,
-)
-
-
-def unknown_outcome() -> TillgateError:
-    """The answer when a request may or may not have been recorded."""
-    return TillgateError(
-        "outcome_unknown",
-        "The request may or may not have been recorded. Send the same request again.",
-    )
 
 
 def shard_unavailable() -> TillgateError:
@@ -117,11 +79,8 @@ class Committer:
         self._observe = observe
         self._queue: deque[Submitted] = deque()
         self._joined: dict[tuple[str, str, str], Submitted] = {}
-        self._lanes = lanes
-        self._free: deque[int] = deque(range(lanes))
-        self._connections: dict[int, asyncpg.Connection] = {}
-        self._commit_since: dict[int, float] = {}
-        self._slow_lane = lanes
+        self._lanes = [Lane(connect) for _ in range(lanes)]
+        self._free = deque(self._lanes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._started_at = 0.0
         self._scheduled = False
@@ -153,7 +112,10 @@ class Committer:
 
     def is_stalled(self, now: float) -> bool:
         """Whether a COMMIT has been under way for more than two seconds."""
-        return any(now - since > STALLED_AFTER_S for since in self._commit_since.values())
+        return any(
+            lane.commit_since is not None and now - lane.commit_since > STALLED_AFTER_S
+            for lane in self._lanes
+        )
 
     @property
     def depth(self) -> int:
@@ -170,8 +132,8 @@ class Committer:
         for handle in (self._timer, self._sweeper):
             if handle is not None:
                 handle.cancel()
-        for connection in self._connections.values():
-            await _end_politely(connection)
+        for lane in self._lanes:
+            await lane.close()
 
     # --- gathering -------------------------------------------------------------------------------
 
@@ -200,7 +162,7 @@ class Committer:
         if not self._queue or not self._free:
             return
         now = loop.time()
-        busy = self._lanes - len(self._free)
+        busy = len(self._lanes) - len(self._free)
         if busy and len(self._queue) < BATCH_CHANGES_MAX:
             wait = self._started_at + SECOND_LANE_AFTER_S - now
             if wait > 0:
@@ -213,7 +175,7 @@ class Committer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_lane(self, lane: int) -> None:
+    async def _run_lane(self, lane: Lane) -> None:
         try:
             while self._queue:
                 count = min(len(self._queue), BATCH_CHANGES_MAX)
@@ -224,14 +186,14 @@ class Committer:
             self._free.append(lane)
 
     async def _commit_or_say_unknown(
-        self, lane: int, part: list[Submitted], *, patient: bool = False
+        self, lane: Lane, part: list[Submitted], *, patient: bool = False
     ) -> None:
         """Commit; a defect of ours must not leave anybody waiting without an answer."""
         try:
             await self._commit(lane, part, patient=patient)
         except Exception:
             log.exception("a batch could not be brought to its end")
-            await self._drop(lane)
+            lane.drop()
             self._refuse(part, unknown_outcome())
 
     def _set_aside(self, part: list[Submitted]) -> None:
@@ -245,12 +207,12 @@ class Committer:
             self._refuse(part, shard_unavailable())
             return
         self._slow[merchant] = deque(part)
-        self._slow_lane += 1
-        task = asyncio.get_running_loop().create_task(self._run_slow(merchant, self._slow_lane))
+        task = asyncio.get_running_loop().create_task(self._run_slow(merchant))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_slow(self, merchant: str, lane: int) -> None:
+    async def _run_slow(self, merchant: str) -> None:
+        lane = Lane(self._connect)
         aside = self._slow[merchant]
         try:
             while aside:
@@ -259,9 +221,7 @@ class Committer:
                 await self._commit_or_say_unknown(lane, part, patient=True)
         finally:
             del self._slow[merchant]
-            connection = self._connections.pop(lane, None)
-            if connection is not None:
-                await _end_politely(connection)
+            await lane.close()
 
     def _sweep(self) -> None:
         """End the wait of those who waited long enough; their COMMIT goes on."""
@@ -279,7 +239,7 @@ class Committer:
 
     # --- one batch -------------------------------------------------------------------------------
 
-    async def _commit(self, lane: int, changes: list[Submitted], *, patient: bool = False) -> None:
+    async def _commit(self, lane: Lane, changes: list[Submitted], *, patient: bool = False) -> None:
         """Bring every Change of a batch to an end: durable, refused, or given up.
 
         `patient` waits for a held head; otherwise its merchant is set aside.
@@ -290,22 +250,22 @@ class Committer:
             started = time.perf_counter()
             batch = Batch(part)
             try:
-                await self._write(lane, batch)
+                await lane.write(batch)
             except CommitLost as lost:
-                await self._drop(lane)
-                if tries < RECONNECTS_MAX and await self._is_over(lane, lost.transaction):
+                lane.drop()
+                if tries < RECONNECTS_MAX and await lane.is_over(lost.transaction):
                     todo.append((part, tries + 1))
                 else:
                     self._refuse(part, unknown_outcome())
-            except _DISCONNECTED:
-                await self._drop(lane)
+            except DISCONNECTED:
+                lane.drop()
                 if tries >= RECONNECTS_MAX:
                     self._refuse(part, shard_unavailable())
                 else:
                     await asyncio.sleep(RETRY_DELAY_S * tries)
                     todo.append((part, tries + 1))
-            except _TRANSIENT:
-                await self._drop_if_open(lane)
+            except TRANSIENT:
+                await lane.roll_back()
                 if len({each.change.merchant_id for each in part}) > 1:
                     todo.extend(_halves(part, tries))
                 elif not patient:
@@ -317,7 +277,7 @@ class Committer:
             except BatchRefused as refused:
                 self._refuse(part, refused.error)
             except Exception as error:
-                await self._drop_if_open(lane)
+                await lane.roll_back()
                 if len(part) > 1:
                     todo.extend(_halves(part, tries))
                 else:
@@ -325,66 +285,6 @@ class Committer:
                     self._refuse(part, error)
             else:
                 self._finish(batch, started)
-
-    async def _write(self, lane: int, batch: Batch) -> None:
-        connection = await self._connection(lane)
-        if batch.is_fresh:
-            await connection.execute("begin")
-            try:
-                transaction = await batch.create(connection)
-            except asyncpg.ForeignKeyViolationError:
-                transaction = None  # an attempt whose payment was not new
-            if transaction is not None:
-                await self._end(lane, connection, transaction)
-                return
-            await connection.execute("rollback")
-        await connection.execute("begin")
-        transaction = await batch.decide_and_write(connection)
-        await self._end(lane, connection, transaction)
-
-    async def _end(self, lane: int, connection: asyncpg.Connection, transaction: str) -> None:
-        """COMMIT. From here to its answer nothing is known of the transaction."""
-        self._commit_since[lane] = asyncio.get_running_loop().time()
-        warned: list[str] = []
-
-        def listen(_: object, message: Any) -> None:
-            if SYNC_WAIT_CANCELED in str(message):
-                warned.append(str(message))
-
-        connection.add_log_listener(listen)
-        try:
-            await connection.execute("commit")
-        except _DISCONNECTED as error:
-            raise CommitLost(transaction) from error
-        finally:
-            self._commit_since.pop(lane, None)
-            if not connection.is_closed():
-                connection.remove_log_listener(listen)
-        if warned:
-            # Committed here, but not where a failover would look: nobody may be told.
-            raise BatchRefused(unknown_outcome())
-
-    async def _is_over(self, lane: int, transaction: str) -> bool:
-        """Wait until a transaction is not in progress any more; False if nobody could tell."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        self._commit_since[lane] = started
-        try:
-            while loop.time() - started < OUTCOME_WAIT_S:
-                try:
-                    connection = await self._connection(lane)
-                    outcome = await connection.fetchval(SQL["outcome_of"].text, transaction)
-                except asyncpg.InvalidParameterValueError:
-                    return True  # a number of the future: it was lost with a crash
-                except (*_DISCONNECTED, *_TRANSIENT):
-                    await self._drop(lane)
-                else:
-                    if outcome != "in progress":
-                        return True
-                await asyncio.sleep(OUTCOME_POLL_S)
-        finally:
-            self._commit_since.pop(lane, None)
-        return False
 
     # --- endings ---------------------------------------------------------------------------------
 
@@ -431,43 +331,6 @@ class Committer:
             key = (submitted.change.merchant_id, number.kind, number.key)
             if self._joined.get(key) is submitted:
                 del self._joined[key]
-
-    # --- connections -----------------------------------------------------------------------------
-
-    async def _connection(self, lane: int) -> asyncpg.Connection:
-        connection = self._connections.get(lane)
-        if connection is None or connection.is_closed():
-            try:
-                connection = await self._connect()
-            except (TimeoutError, asyncpg.PostgresError) as error:
-                # Whatever keeps us out (too many connections, a login): nothing was recorded.
-                raise ConnectionError(str(error)) from error
-            self._connections[lane] = connection
-        return connection
-
-    async def _drop(self, lane: int) -> None:
-        """End a connection in doubt; it is never used again."""
-        connection = self._connections.pop(lane, None)
-        if connection is not None:
-            connection.terminate()
-
-    async def _drop_if_open(self, lane: int) -> None:
-        """Roll back; a connection that cannot is ended."""
-        connection = self._connections.get(lane)
-        if connection is None or connection.is_closed():
-            return
-        try:
-            await connection.execute("rollback")
-        except Exception:
-            await self._drop(lane)
-
-
-async def _end_politely(connection: asyncpg.Connection) -> None:
-    """Close a connection; one that does not answer is ended."""
-    try:
-        await connection.close(timeout=GOODBYE_S)
-    except (TimeoutError, *_DISCONNECTED):
-        connection.terminate()
 
 
 def _halves(part: list[Submitted], tries: int) -> list[tuple[list[Submitted], int]]:

@@ -13,14 +13,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway.adapters.postgres.commit import (
-    ANSWER_WAIT_S,
-    SYNC_WAIT_CANCELED,
-    shard_unavailable,
-    unknown_outcome,
-)
+from gateway.adapters.postgres.commit import ANSWER_WAIT_S, shard_unavailable
 from gateway.adapters.postgres.journal import Told, arrays
 from gateway.adapters.postgres.journal import insert as insert_journal
+from gateway.adapters.postgres.lane import SYNC_WAIT_CANCELED, unknown_outcome
 from gateway.adapters.postgres.statements import load
 from gateway.domain import ids
 from gateway.domain.change import Change, Rows, Writes

@@ -1,0 +1,163 @@
+"""A lane: one writing connection, and the transaction that is on it.
+
+Law: a connection in doubt is ended, never used again. From the moment COMMIT is sent until its
+answer nothing is known of the transaction; a lost answer is looked up on another connection.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from gateway.adapters.postgres.batch import Batch, BatchRefused
+from gateway.adapters.postgres.statements import load
+from gateway.domain.errors import TillgateError
+
+SQL = load(__file__.replace("lane", "commit"))
+
+OUTCOME_POLL_S = 0.1
+OUTCOME_WAIT_S = 120.0
+GOODBYE_S = 2.0
+SYNC_WAIT_CANCELED = "canceling wait for synchronous replication"
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+class CommitLost(Exception):
+    """The connection went away while COMMIT was under way; `transaction` names what to look up."""
+
+    def __init__(self, transaction: str) -> None:
+        super().__init__(transaction)
+        self.transaction = transaction
+
+
+TRANSIENT = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+    asyncpg.SerializationError,
+)
+DISCONNECTED = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that died in the middle of an operation
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    OSError,
+)
+
+
+def unknown_outcome() -> TillgateError:
+    """The answer when a request may or may not have been recorded."""
+    return TillgateError(
+        "outcome_unknown",
+        "The request may or may not have been recorded. Send the same request again.",
+    )
+
+
+class Lane:
+    """`commit_since` is when the COMMIT under way was sent, by the loop's clock, else None."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._connection: asyncpg.Connection | None = None
+        self.commit_since: float | None = None
+
+    async def write(self, batch: Batch) -> None:
+        """Write and commit a batch: the short way if it can, else the long one.
+
+        Raises `CommitLost`, and whatever ended the transaction before its COMMIT.
+        """
+        connection = await self._connected()
+        if batch.is_fresh:
+            await connection.execute("begin")
+            try:
+                transaction = await batch.create(connection)
+            except asyncpg.ForeignKeyViolationError:
+                transaction = None  # an attempt whose payment was not new
+            if transaction is not None:
+                await self._commit(connection, transaction)
+                return
+            await connection.execute("rollback")
+        await connection.execute("begin")
+        await self._commit(connection, await batch.decide_and_write(connection))
+
+    async def _commit(self, connection: asyncpg.Connection, transaction: str) -> None:
+        self.commit_since = asyncio.get_running_loop().time()
+        warned: list[str] = []
+
+        def listen(_: object, message: Any) -> None:
+            if SYNC_WAIT_CANCELED in str(message):
+                warned.append(str(message))
+
+        connection.add_log_listener(listen)
+        try:
+            await connection.execute("commit")
+        except DISCONNECTED as error:
+            raise CommitLost(transaction) from error
+        finally:
+            self.commit_since = None
+            if not connection.is_closed():
+                connection.remove_log_listener(listen)
+        if warned:
+            # Committed here, but not where a failover would look: nobody may be told.
+            raise BatchRefused(unknown_outcome())
+
+    async def is_over(self, transaction: str) -> bool:
+        """Wait until a transaction is not in progress any more; False if nobody could tell."""
+        loop = asyncio.get_running_loop()
+        started = self.commit_since = loop.time()
+        try:
+            while loop.time() - started < OUTCOME_WAIT_S:
+                try:
+                    connection = await self._connected()
+                    outcome = await connection.fetchval(SQL["outcome_of"].text, transaction)
+                except asyncpg.InvalidParameterValueError:
+                    return True  # a number of the future: it was lost with a crash
+                except (*DISCONNECTED, *TRANSIENT):
+                    self.drop()
+                else:
+                    if outcome != "in progress":
+                        return True
+                await asyncio.sleep(OUTCOME_POLL_S)
+        finally:
+            self.commit_since = None
+        return False
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await self._connect()
+            except (TimeoutError, asyncpg.PostgresError) as error:
+                # Whatever keeps us out (too many connections, a login): nothing was recorded.
+                raise ConnectionError(str(error)) from error
+        return self._connection
+
+    def drop(self) -> None:
+        """End a connection in doubt."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def roll_back(self) -> None:
+        """Roll back; a connection that cannot is ended."""
+        if self._connection is None or self._connection.is_closed():
+            return
+        try:
+            await self._connection.execute("rollback")
+        except Exception:
+            self.drop()
+
+    async def close(self) -> None:
+        """Say good-bye; a server that does not answer is left."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.close(timeout=GOODBYE_S)
+        except (TimeoutError, *DISCONNECTED):
+            connection.terminate()

@@ -182,7 +182,7 @@ def notifications(house: House, waiting: list[tuple[Merchant, Attempt]]) -> Iter
             sent.body,
             media_type=sent.headers["Content-Type"],
         )
-        yield Request(raw, 200, b"\r\n\r\nsuccess")
+        yield Request(raw, 200, b"success")
 
 
 async def prove(house: House, prefix: str, *, acknowledged: int, connections: int) -> int:

@@ -27,7 +27,8 @@ def client_address(request: Request, trusted: Networks) -> str:
     address = request.remote
     if not trusted or not _is_in(address, trusted):
         return address
-    chain = request.headers.get(FORWARDED_FOR, "")
+    # A proxy may add a header of its own below one that the client made up: all of them count.
+    chain = ",".join(request.headers.getall(FORWARDED_FOR, ()))
     for text in reversed(chain[-FORWARDED_CHARS_MAX:].split(",")):
         candidate = text.strip()
         try:

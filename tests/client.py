@@ -32,9 +32,7 @@ class Client:
         self.key = key
         self.secret = secret
 
-    def authorization(
-        self, method: str, target: str, body: bytes, *, at: int | None = None
-    ) -> str:
+    def authorization(self, method: str, target: str, body: bytes, *, at: int | None = None) -> str:
         ts = str(int(time.time()) if at is None else at)
         nonce = secrets.token_urlsafe(24)
         message = f"{method}\n{target}\n{ts}\n{nonce}\n".encode() + body + b"\n"
@@ -53,7 +51,9 @@ class Client:
         headers: dict[str, str] | None = None,
         authorization: str | None = None,
     ) -> Answer:
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
         sent = {"Authorization": authorization or self.authorization(method, target, raw)}
         if raw:
             sent["Content-Type"] = "application/json"

@@ -33,12 +33,10 @@ from tests.conftest import KEK, Installation
 
 SCOPES = sorted(MERCHANT_SCOPES)
 _rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PRIVATE_PEM = _rsa.private_bytes(
-    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-).decode()
-PUBLIC_PEM = _rsa.public_key().public_bytes(
-    Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-).decode()
+PRIVATE_PEM = _rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC_PEM = (
+    _rsa.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+)
 
 
 class World:

@@ -79,9 +79,7 @@ async def test_every_acknowledged_payment_is_there(tmp_path: Path) -> None:
             paid = await world.paid("paid-before")
             told.append(Answered("payment", "paid-before", 100, 201, paid))
             stop = asyncio.Event()
-            shoppers = [
-                asyncio.ensure_future(shop(world, n, stop, told)) for n in range(CLIENTS)
-            ]
+            shoppers = [asyncio.ensure_future(shop(world, n, stop, told)) for n in range(CLIENTS)]
             for _ in range(KILLS):
                 made = len(told) + 200
                 async with asyncio.timeout(60):
@@ -99,8 +97,6 @@ async def test_every_acknowledged_payment_is_there(tmp_path: Path) -> None:
             assert (await world.payment(paid["id"]))["status"] == "succeeded"
             refused = [each for each in told if each.status == 503]
             assert refused, "the kill was never felt"
-            await check(
-                installation.dsns, simulator_book=await world.book(), acknowledged=told
-            )
+            await check(installation.dsns, simulator_book=await world.book(), acknowledged=told)
     finally:
         await postgres.stop()

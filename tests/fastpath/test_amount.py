@@ -201,7 +201,7 @@ def test_exponent_is_an_int(amount: ModuleType, exponent: object) -> None:
     "text",
     [None, 1, 1.5, True, Decimal("1.5"), bytearray(b"1"), memoryview(b"1"), ["1"],
      SubclassedText("1"), SubclassedBytes(b"1")],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_text_is_str_or_bytes(amount: ModuleType, text: object) -> None:
     wanted = f"^text must be str or bytes, not {type(text).__name__}$"

@@ -90,9 +90,7 @@ async def test_a_late_callback_after_cancel_is_booked_to_suspense_and_told(world
     assert await entries(world) == ["funds_unexpected"]
     (funds,) = await world.sql("select * from unexpected_funds")
     assert (funds["cause"], funds["amount"], funds["status"]) == ("late", 100, "detected")
-    (told,) = await world.sql(
-        "select * from journal where type = 'payment.unexpected_funds'"
-    )
+    (told,) = await world.sql("select * from journal where type = 'payment.unexpected_funds'")
     assert '"unexpected_funds"' in told["data"]
     assert await post(world, body) == (200, "success")
     assert await entries(world) == ["funds_unexpected"]

@@ -19,12 +19,8 @@ async def test_a_signed_request_becomes_a_paid_and_booked_payment(world: World) 
     assert paid["channel_order_no"] == played["channel_order_no"]
     assert paid["next_action"] == {"type": "none"} and paid["succeeded_at"]
     balance = (await world.merchant.get("/v1/balance")).body
-    assert balance["balances"] == [
-        {"currency": "CNY", "pending": 1234, "available": 0, "held": 0}
-    ]
-    found = await world.merchant.get(
-        f"/v1/payments?channel_order_no={played['channel_order_no']}"
-    )
+    assert balance["balances"] == [{"currency": "CNY", "pending": 1234, "available": 0, "held": 0}]
+    found = await world.merchant.get(f"/v1/payments?channel_order_no={played['channel_order_no']}")
     assert found.body == paid
     assert (await world.merchant.get("/v1/payments?merchant_order_no=A-1")).body == paid
     (order,) = (await world.book())["orders"]
@@ -102,9 +98,7 @@ async def test_fifty_concurrent_refunds_never_exceed_the_capture(world: World) -
 
 async def test_two_hundred_concurrent_creates_make_one_payment(world: World) -> None:
     body = {"merchant_order_no": "A-1", "amount": 100, "currency": "CNY", "subject": "tea"}
-    answers = await asyncio.gather(
-        *(world.merchant.post("/v1/payments", body) for _ in range(200))
-    )
+    answers = await asyncio.gather(*(world.merchant.post("/v1/payments", body) for _ in range(200)))
     assert [answer.status for answer in answers].count(201) == 1
     assert {answer.status for answer in answers} == {200, 201}
     assert len({answer.body["id"] for answer in answers}) == 1
@@ -119,9 +113,7 @@ async def test_two_hundred_concurrent_creates_by_qr_ask_the_channel_once(world: 
         "subject": "tea",
         "method": "alipay_qr",
     }
-    answers = await asyncio.gather(
-        *(world.merchant.post("/v1/payments", body) for _ in range(200))
-    )
+    answers = await asyncio.gather(*(world.merchant.post("/v1/payments", body) for _ in range(200)))
     assert [answer.status for answer in answers].count(201) == 1
     assert len({answer.body["next_action"]["qr_code"] for answer in answers}) == 1
     assert (await world.sql("select count(*) from attempts"))[0][0] == 1
@@ -174,12 +166,8 @@ async def test_lists_go_page_by_page_newest_first(world: World) -> None:
     ]
     first = (await world.merchant.get("/v1/payments?limit=2")).body
     assert first["has_more"] is True and len(first["data"]) == 2
-    second = (
-        await world.merchant.get(f"/v1/payments?limit=2&cursor={first['next_cursor']}")
-    ).body
-    last = (
-        await world.merchant.get(f"/v1/payments?limit=2&cursor={second['next_cursor']}")
-    ).body
+    second = (await world.merchant.get(f"/v1/payments?limit=2&cursor={first['next_cursor']}")).body
+    last = (await world.merchant.get(f"/v1/payments?limit=2&cursor={second['next_cursor']}")).body
     assert last["has_more"] is False and last["next_cursor"] is None
     seen = [each["id"] for page in (first, second, last) for each in page["data"]]
     assert seen == sorted(made, reverse=True)

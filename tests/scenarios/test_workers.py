@@ -54,7 +54,9 @@ async def test_every_event_reaches_the_endpoint_signed(world: World, receiver: R
         await world.paid("A-1")
         got = await receiver.heard(3)
     verifier = Webhook(made.body["secret"])
-    told = [verifier.verify(body, {k.lower(): v for k, v in headers.items()}) for headers, body in got]
+    told = [
+        verifier.verify(body, {k.lower(): v for k, v in headers.items()}) for headers, body in got
+    ]
     types = {event["type"] for event in told}
     assert {"payment.created", "payment.requires_action", "payment.succeeded"} <= types
     events = (await world.merchant.get("/v1/events?limit=100")).body["data"]
@@ -131,9 +133,7 @@ async def test_a_refund_whose_gateway_died_before_asking_is_taken_up(world: Worl
     assert answer.status == 201 and answer.body["status"] == "processing"
     # nothing was executed: two answers of not found after a quiet minute, then the same number
     await world.core.ongoing.drain(10)
-    await world.sql(
-        "update refunds set sent_at = sent_at - interval '2 minutes', due_at = now()"
-    )
+    await world.sql("update refunds set sent_at = sent_at - interval '2 minutes', due_at = now()")
     async with world.worker():
         async with asyncio.timeout(30):
             while True:
@@ -159,7 +159,9 @@ async def test_time_ends_a_payment_that_nobody_paid(world: World, method) -> Non
 
 
 async def test_two_workers_share_the_work_and_deliver_everything(world, receiver) -> None:
-    await world.merchant.post("/v1/webhook_endpoints", {"url": receiver.url, "events": ["payment.*"]})
+    await world.merchant.post(
+        "/v1/webhook_endpoints", {"url": receiver.url, "events": ["payment.*"]}
+    )
     async with world.worker(), world.worker():
         for number in range(20):
             await world.merchant.post(

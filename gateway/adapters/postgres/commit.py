@@ -85,6 +85,7 @@ class Committer:
         self._started_at = 0.0
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._waiting: deque[Submitted] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
         self._slow: dict[str, deque[Submitted]] = {}
@@ -166,7 +167,9 @@ class Committer:
         if busy and len(self._queue) < BATCH_CHANGES_MAX:
             wait = self._started_at + SECOND_LANE_AFTER_S - now
             if wait > 0:
-                if self._timer is None or self._timer.cancelled() or self._timer.when() < now:
+                # Its due time is kept here: uvloop's handles do not always tell theirs.
+                if now >= self._timer_due:
+                    self._timer_due = now + wait
                     self._timer = loop.call_later(wait, self._consider)
                 return
         self._started_at = now

@@ -4,15 +4,11 @@ Law: names, values and the checks on them; nothing is started or written. All se
 the command line of the server, where neither postgresql.conf nor ALTER SYSTEM can change them.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from gateway.adapters.system.socket_folder import SOCKET_PORT
-
-SHARED_MEMORY_FOLDER = "/dev/shm"
-SHARED_MEMORY_BYTES_MIN = 256 * 1024 * 1024  # containers have 64 MB: too little for parallel plans
 
 DEFAULT_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -52,20 +48,10 @@ def check_settings(settings: Mapping[str, str]) -> None:
 def server_options(settings: Mapping[str, str], *, sockets: Path) -> list[str]:
     """The options of `postgres` for these settings and that socket folder."""
     complete = {
-        "dynamic_shared_memory_type": shared_memory_type(),
+        # Files in the cluster: after kill -9 nothing of it is left anywhere else.
+        "dynamic_shared_memory_type": "mmap",
         **settings,
         **FIXED_SETTINGS,
         "unix_socket_directories": str(sockets),
     }
     return [part for name, value in complete.items() for part in ("-c", f"{name}={value}")]
-
-
-def shared_memory_type() -> str:
-    """`posix`, or `mmap` (files in the cluster) where /dev/shm is missing or too small."""
-    try:
-        facts = os.statvfs(SHARED_MEMORY_FOLDER)
-    except OSError:
-        return "mmap"
-    writable = os.access(SHARED_MEMORY_FOLDER, os.W_OK)
-    roomy = facts.f_frsize * facts.f_blocks >= SHARED_MEMORY_BYTES_MIN
-    return "posix" if writable and roomy else "mmap"

@@ -87,9 +87,7 @@ def _read_trade(fields: Mapping[str, str]) -> VerifiedCallback:
     outcome: Paid | Closed | Refunded | None = None
     if is_refund:
         if refund_no is not None and (status in PAID_STATUSES or status == CLOSED_STATUS):
-            outcome = Refunded(
-                refund_no=refund_no, refunded_at=moment_of(fields.get("gmt_refund"))
-            )
+            outcome = Refunded(refund_no=refund_no, refunded_at=moment_of(fields.get("gmt_refund")))
     elif status in PAID_STATUSES:
         outcome = _paid(fields, trade_no)
     elif status == CLOSED_STATUS and "gmt_payment" not in fields:

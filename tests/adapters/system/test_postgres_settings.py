@@ -1,18 +1,14 @@
 """Settings: defaults, overrides, and those that are the supervisor's own."""
 
-import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from gateway.adapters.system import postgres_settings
 from gateway.adapters.system.postgres_settings import (
     DEFAULT_SETTINGS,
     SUPERVISED_SETTINGS,
     check_settings,
     server_options,
-    shared_memory_type,
 )
 
 
@@ -41,21 +37,5 @@ def test_durability_is_the_default_and_may_be_overridden() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("megabytes", "writable", "expected"),
-    [(256, True, "posix"), (64, True, "mmap"), (256, False, "mmap"), (None, True, "mmap")],
-)
-def test_small_shared_memory_is_avoided(
-    megabytes: int | None, writable: bool, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def statvfs(path: str) -> SimpleNamespace:
-        if megabytes is None:
-            raise FileNotFoundError(path)
-        return SimpleNamespace(f_frsize=4096, f_blocks=megabytes * 256)
-
-    def access(path: str, mode: int) -> bool:
-        return writable
-
-    system = SimpleNamespace(statvfs=statvfs, access=access, W_OK=os.W_OK)
-    monkeypatch.setattr(postgres_settings, "os", system)
-    assert shared_memory_type() == expected
+def test_nothing_lies_in_shared_memory_that_a_kill_would_leave_there() -> None:
+    assert options_of({})["dynamic_shared_memory_type"] == "mmap"

@@ -113,7 +113,7 @@ class World:
         )
         return account.id
 
-    # --- the outside world -------------------------------------------------------------------------
+    # --- the outside world -------------------------------------------------------------------
 
     async def scan(self, code: str, behaviour: str = "pay", amount: int | None = None) -> Any:
         """The payer scans a code."""
@@ -134,7 +134,7 @@ class World:
         async with self.session.get(self.sandbox.url + "/book/alipay") as response:
             return await response.json()
 
-    # --- shorthand ---------------------------------------------------------------------------------
+    # --- shorthand ---------------------------------------------------------------------------
 
     async def pay_by_qr(self, number: str, amount: int = 100, **more: Any) -> Any:
         """A payment that waits for its payer."""

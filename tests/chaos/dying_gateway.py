@@ -1,6 +1,6 @@
-"""A gateway process that kills itself: `python dying_gateway.py STEP NUMBER`, settings by environment.
+"""A gateway process that kills itself: `python dying_gateway.py STEP NUMBER`.
 
-It is the real gateway of `gateway.app`. At the given step of the given commit it sends itself
+Its settings come by environment. It is the real gateway of `gateway.app`. At the given step of the given commit it sends itself
 SIGKILL, so nothing of it can clean up:
 
     before_commit   the batch is decided and written, COMMIT has not been sent
@@ -16,6 +16,7 @@ import sys
 import uvloop
 
 from gateway.adapters.postgres.commit import Committer
+from gateway.adapters.postgres.lane import Lane
 from gateway.app import Gateway, open_core
 from gateway.center.tell import Teller
 from gateway.config import load
@@ -36,13 +37,13 @@ def arm(step: str, number: int) -> None:
             die()
 
     if step == "before_commit":
-        end = Committer._end
+        commit = Lane._commit
 
-        async def dying_end(self, *args):
+        async def dying_commit(self, *args):
             passed()
-            return await end(self, *args)
+            return await commit(self, *args)
 
-        Committer._end = dying_end
+        Lane._commit = dying_commit
     elif step == "after_commit":
         finish = Committer._finish
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.adapters.system.embedded import EmbeddedPostgres
 from gateway.adapters.postgres.migrate import migrate
 from gateway.adapters.system.clock import SystemClock
+from gateway.adapters.system.embedded import EmbeddedPostgres
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.vault import Vault
 from tests.conftest import KEK, Installation
@@ -61,6 +61,14 @@ async def shop(world: World, client: int, stop: asyncio.Event, told: list[Answer
             await asyncio.sleep(0.05)
 
 
+async def more(told: list[Answered], count: int) -> None:
+    """Wait until `count` further requests were answered."""
+    until = len(told) + count
+    async with asyncio.timeout(60):
+        while len(told) < until:  # noqa: ASYNC110 (many tasks append)
+            await asyncio.sleep(0.02)
+
+
 async def test_every_acknowledged_payment_is_there(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path / "pg", databases=["tillgate"])
     await postgres.start()
@@ -81,17 +89,11 @@ async def test_every_acknowledged_payment_is_there(tmp_path: Path) -> None:
             stop = asyncio.Event()
             shoppers = [asyncio.ensure_future(shop(world, n, stop, told)) for n in range(CLIENTS)]
             for _ in range(KILLS):
-                made = len(told) + 200
-                async with asyncio.timeout(60):
-                    while len(told) < made:
-                        await asyncio.sleep(0.02)
+                await more(told, 200)
                 postgres.kill()
                 await asyncio.sleep(0.3)
                 await postgres.start()
-            made = len(told) + 200
-            async with asyncio.timeout(60):
-                while len(told) < made:
-                    await asyncio.sleep(0.02)
+            await more(told, 200)
             stop.set()
             await asyncio.gather(*shoppers)
             assert (await world.payment(paid["id"]))["status"] == "succeeded"

@@ -218,7 +218,8 @@ def test_the_view_is_the_contract() -> None:
             "id object merchant_order_no amount currency subject status method channel "
             "channel_account_id attempt_id channel_order_no capture_method amount_authorized "
             "amount_capturable amount_captured amount_refunded amount_refund_pending "
-            "amount_received amount_disputed fee_amount payer_amount discount_amount next_action cashier_url "
+            "amount_received amount_disputed "
+            "fee_amount payer_amount discount_amount next_action cashier_url "
             "return_url notify_url customer metadata expires_at capture_before created_at "
             "succeeded_at canceled_at expired_at version livemode error"
         ).split()

@@ -1,7 +1,7 @@
 """A gateway process that kills itself: `python dying_gateway.py STEP NUMBER`.
 
-Its settings come by environment. It is the real gateway of `gateway.app`. At the given step of the given commit it sends itself
-SIGKILL, so nothing of it can clean up:
+Its settings come by environment. It is the real gateway of `gateway.app`. At the given step of
+the given commit it sends itself SIGKILL, so nothing of it can clean up:
 
     before_commit   the batch is decided and written, COMMIT has not been sent
     after_commit    COMMIT was answered, no reply has left

@@ -74,6 +74,8 @@ test-system: $(BUILT) ## Tests against Debian's own programs (postgresql-15)
 	  echo "make test-system needs Debian's postgresql package: apt-get install postgresql" >&2; \
 	  exit 1; }
 	$(PYTEST) -q -m system $(TESTS) $(ARGS)
+	POSTGRES_OF_TESTS=15 $(PYTEST) -q -n $(JOBS) tests/adapters/postgres/test_lint.py \
+	  tests/adapters/postgres/test_migrate.py
 
 ##@ Measure
 

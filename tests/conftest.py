@@ -24,6 +24,8 @@ from gateway.adapters.system.vault import Vault
 MEMORY_FOLDER = Path("/dev/shm")
 SCRATCH_BYTES_MIN = 2 * 1024**3
 KEK = bytes(range(32))
+# The versions that come with the tests; `make test-system` names one of the machine's own.
+VERSIONS = [int(text) for text in os.environ.get("POSTGRES_OF_TESTS", "16 18").split()]
 # fsync guards against the machine's death, which is played by no test; kill -9 loses nothing.
 SETTINGS = {"shared_buffers": "64MB", "fsync": "off", "max_connections": "100"}
 
@@ -115,9 +117,9 @@ def cluster() -> Iterator[Cluster]:
     yield from start_cluster()
 
 
-@pytest.fixture(scope="session", params=[16, 18])
+@pytest.fixture(scope="session", params=VERSIONS)
 def any_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster of each Postgres that comes with the tests."""
+    """A cluster of each Postgres in VERSIONS."""
     yield from start_cluster(request.param)
 
 
@@ -145,6 +147,6 @@ async def two_shards(cluster: Cluster) -> AsyncIterator[Installation]:
 
 @pytest.fixture
 async def any_installation(any_cluster: Cluster) -> AsyncIterator[Installation]:
-    """A fresh installation of one shard on each Postgres that comes with the tests."""
+    """A fresh installation of one shard on each Postgres in VERSIONS."""
     async for made in _install(any_cluster, 1):
         yield made

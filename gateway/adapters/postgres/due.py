@@ -7,6 +7,7 @@ decides again under the merchant's head.
 from datetime import datetime
 
 from gateway.adapters.postgres import attempts, payments, refunds
+from gateway.adapters.postgres.binding import bind
 from gateway.adapters.postgres.shards import Shard
 from gateway.adapters.postgres.statements import Statement
 from gateway.domain import ids
@@ -36,8 +37,6 @@ class PostgresDue:
     async def _find(
         self, statement: Statement, prefix: str, lease: Lease, now: datetime, limit: int
     ) -> Found:
-        values = statement.bind(
-            now=now, bucket_from=lease.bucket_from, bucket_to=lease.bucket_to, limit=limit
-        )
-        records = await self._shard.pool.fetch(statement.text, *values)
+        span = {"bucket_from": lease.bucket_from, "bucket_to": lease.bucket_to}
+        records = await self._shard.pool.fetch(*bind(statement, now=now, limit=limit, **span))
         return [(ids.from_uuid("mch", row[0]), ids.from_uuid(prefix, row[1])) for row in records]

@@ -21,6 +21,7 @@ from gateway.adapters.postgres import (
     payments,
     refunds,
 )
+from gateway.adapters.postgres.binding import bind
 from gateway.adapters.postgres.commit import shard_unavailable
 from gateway.adapters.postgres.shards import Shard, Shards
 from gateway.adapters.postgres.tables import Table
@@ -245,12 +246,13 @@ class PostgresReader:
     ) -> list[dict[str, Any]]:
         """The deliveries of some events, with `url, status, tries, last_status, last_error`."""
         statement = deliveries.SQL["read_by_sequence"]
-        values = statement.bind(
+        text, *values = bind(
+            statement,
             merchant_id=ids.to_hex(merchant_id),
             seqs=list(sequences),
             limit=TIMELINE_DELIVERIES_MAX,
         )
-        return [dict(row) for row in await self._run(merchant_id, statement.text, *values)]
+        return [dict(row) for row in await self._run(merchant_id, text, *values)]
 
     async def balances(self, merchant_id: str, codes: Sequence[str]) -> list[dict[str, Any]]:
         """The balances of a merchant's accounts: `code, currency, balance`."""
@@ -267,14 +269,15 @@ class PostgresReader:
     ) -> list[dict[str, Any]]:
         """A page of what moved one account, newest first."""
         statement = ledger.SQL["transactions"]
-        values = statement.bind(
+        text, *values = bind(
+            statement,
             merchant_id=ids.to_hex(merchant_id),
             code=code,
             currency=currency,
             before=before,
             limit=limit,
         )
-        return [dict(each) for each in await self._run(merchant_id, statement.text, *values)]
+        return [dict(each) for each in await self._run(merchant_id, text, *values)]
 
 
 def _bounds(

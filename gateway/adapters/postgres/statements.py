@@ -30,10 +30,6 @@ class Statement(NamedTuple):
     note: str
     scope: str | None
 
-    def bind(self, **values: object) -> list[object]:
-        """The values in the order of `$n`. Raises KeyError for a missing one."""
-        return [values[name] for name in self.parameters]
-
 
 def parse(source: str, file: str) -> dict[str, Statement]:
     """The statements of one `.sql` source. Raises ValueError for one without a description."""

@@ -19,6 +19,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct, field
 
+from gateway.adapters.postgres.binding import bind
 from gateway.adapters.postgres.statements import load
 from gateway.domain import chart, ids, lifecycle
 from gateway.domain.events import OBJECT_PREFIXES, TYPES
@@ -263,9 +264,7 @@ class _Shard:
 
     async def _count(self, group: _Group) -> None:
         counts = SQL["counts"]
-        record = await self._connection.fetchrow(
-            counts.text, *counts.bind(after=group.after, upto=group.upto)
-        )
+        record = await self._connection.fetchrow(*bind(counts, after=group.after, upto=group.upto))
         report = self._report
         report.merchants += group.merchants
         for name, counted in record.items():
@@ -275,8 +274,8 @@ class _Shard:
         """The parameters of all checks for one group."""
         span = {"after": group.after, "upto": group.upto}
         merchants, registrations = SQL["merchants"], SQL["registrations"]
-        known = await self._directory.connection.fetch(merchants.text, *merchants.bind(**span))
-        used = await self._connection.fetch(registrations.text, *registrations.bind(**span))
+        known = await self._directory.connection.fetch(*bind(merchants, **span))
+        used = await self._connection.fetch(*bind(registrations, **span))
         accounts = [record["channel_account_id"] for record in used]
         return {
             **self._given,
@@ -307,7 +306,7 @@ class _Shard:
         """Every account is of a kind that the chart knows, on the side that it says."""
         kinds = SQL["account_kinds"]
         for record in await self._connection.fetch(
-            kinds.text, *kinds.bind(after=group.after, upto=group.upto)
+            *bind(kinds, after=group.after, upto=group.upto)
         ):
             found = (record["side"], record["may_be_negative"])
             try:

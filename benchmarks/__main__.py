@@ -24,6 +24,7 @@ from benchmarks.load import RunVoid
 BENCHMARKS = {module.NAME: module.measure for module in (create, query, callback)}
 ROUNDS, SECONDS = 7, 4
 ROUNDS_QUICK, SECONDS_QUICK = 3, 2
+TABLE_CHARS = 120
 
 
 async def run(given: argparse.Namespace, console: Console) -> None:
@@ -79,7 +80,8 @@ def main() -> int:
     parser.add_argument("--generator", choices=load.GENERATORS, default=load.default_generator())
     parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile")
     given = parser.parse_args()
-    console = Console()
+    # A file or a pipe has no width of its own.
+    console = Console(width=None if sys.stdout.isatty() else TABLE_CHARS)
     try:
         asyncio.run(run(given, console))
     except RunVoid as fault:

@@ -147,6 +147,6 @@ def show(result: dict[str, Any], console: Console) -> None:
             share = f"{each['strangers_max']:.0%}"
             console.print(
                 f"  [yellow]{each['name']}: other programs took up to {share} of the measured "
-                "core; throughput is too low, CPU time is right.[/yellow]"
+                "core; throughput is too low, believe the CPU time.[/yellow]"
             )
     console.print(f"  The books hold: {result['books']}.")

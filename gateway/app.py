@@ -455,6 +455,7 @@ class Worker:
             ],
             stream=RedisStreams(redis_url),
             clock=core.clock,
+            observe=core.metrics.published,
         )
 
     def _hint(self, merchant_ids: set[str]) -> None:

@@ -70,6 +70,14 @@ class Families:
             "From an event to its delivery, of those that were delivered.",
             buckets=LAG_SECONDS,
         )
+        self.stream_events = self._counter(
+            "stream_events_total", "Events offered to the stream, by what became of it.", "outcome"
+        )
+        self.stream_lag = self._gauge(
+            "stream_lag_seconds",
+            "How old the newest event of the last portion was when the stream took it.",
+            mode="livemax",
+        )
         self.oldest_due = self._gauge(
             "oldest_due_seconds",
             "For how long the oldest due row of a queue has waited, as its lease holder sees it.",

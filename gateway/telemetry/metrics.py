@@ -33,6 +33,7 @@ FLUSH_S = 0.5
 ERROR_KINDS_MAX = 256
 OTHER = "other"
 DELIVERED = "delivered"
+PUBLISHED = "published"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -124,6 +125,13 @@ class Metrics:
         self._deliveries.add(result, seconds)
         if result == DELIVERED:
             self._lags.add((), max(0.0, lag_s))
+
+    def published(self, outcome: str, events: int, lag_s: float) -> None:
+        """One portion of events offered to the stream (published, unavailable). The publisher's
+        `observe`; portions are few, so it goes straight to the families."""
+        self._child(self._families.stream_events, outcome).inc(events)
+        if outcome == PUBLISHED:
+            self._families.stream_lag.set(max(0.0, lag_s))
 
     def error(self, kind: str) -> None:
         """One exception that nobody meant, by the name of its type."""

@@ -174,7 +174,8 @@ class Pay:
                 return self._repeated(existing, payment, attempt, numbered)
             if seal is None:
                 return _written(payment, attempt)
-            return _written(*seal(payment, rows), attempt)
+            sealed, key = seal(payment, rows)
+            return _written(sealed, attempt, key)
 
         return Change(
             merchant_id=payment.merchant_id,
@@ -449,8 +450,7 @@ class Pay:
         )
 
 
-def _written(payment: Payment, *more: Attempt | PayerKey | None) -> Writes:
-    rows = (payment, *(row for row in more if row is not None))
+def _written(payment: Payment, attempt: Attempt | None, key: PayerKey | None = None) -> Writes:
+    rows = tuple(row for row in (payment, attempt, key) if row is not None)
     lines = (payments.line(payment, "created"),)
-    attempt = next((row for row in more if isinstance(row, Attempt)), None)
     return Writes(rows=rows, lines=lines, result=Created(payment, False, attempt))

@@ -113,10 +113,11 @@ class Committer:
 
     def is_stalled(self, now: float) -> bool:
         """Whether a COMMIT has been under way for more than two seconds."""
-        return any(
-            lane.commit_since is not None and now - lane.commit_since > STALLED_AFTER_S
-            for lane in self._lanes
-        )
+        for lane in self._lanes:
+            since = lane.commit_since
+            if since is not None and now - since > STALLED_AFTER_S:
+                return True
+        return False
 
     @property
     def depth(self) -> int:

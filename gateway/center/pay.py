@@ -50,11 +50,15 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Created(Struct, frozen=True):
-    """The payment as it is now; `replayed` when its number existed before."""
+    """The payment as it is now; `replayed` when its number existed before.
+
+    `data` is its view, already encoded for the journal, while nothing has happened to it since.
+    """
 
     payment: Payment
     replayed: bool
     attempt: Attempt | None = None
+    data: bytes | None = None
 
 
 class Sealing(NamedTuple):
@@ -452,5 +456,6 @@ class Pay:
 
 def _written(payment: Payment, attempt: Attempt | None, key: PayerKey | None = None) -> Writes:
     rows = tuple(row for row in (payment, attempt, key) if row is not None)
-    lines = (payments.line(payment, "created"),)
-    return Writes(rows=rows, lines=lines, result=Created(payment, False, attempt))
+    line = payments.line(payment, "created")
+    data = line.data if key is None else None  # a customer is not in the journal's data
+    return Writes(rows=rows, lines=(line,), result=Created(payment, False, attempt, data))

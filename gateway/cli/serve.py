@@ -7,6 +7,7 @@ databases must be an operator's own.
 """
 
 import asyncio
+import gc
 import os
 import ssl
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from gateway.config import Mode, Settings, check_live
 from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
 
+COLLECT_THRESHOLDS = (50_000, 20, 20)
 DRAIN_S_MAX = 60.0
 FINISH_S_MIN = 15.0  # the longest request: 10 s for a commit, 5 s for a channel
 
@@ -119,10 +121,22 @@ async def _listen(gateway: Gateway, settings: Settings) -> str:
     return ports.base_url(settings.host, ports.number_of(sock), scheme=scheme)
 
 
+def rarely_collect() -> None:
+    """Take what was made at the start out of garbage collection, and collect rarely.
+
+    Requests leave no cycles behind them; with the default thresholds a fifth of the processor's
+    time went into looking for some.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_THRESHOLDS)
+
+
 async def _until_asked(
     gateway: Gateway, settings: Settings, signals: Signals, *, supervised: Supervised | None
 ) -> None:
     signals.take_over()
+    rarely_collect()
     if supervised is not None:
         supervised.serving()
     await signals.asked.wait()

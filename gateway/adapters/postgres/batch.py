@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
-import msgspec
 from msgspec.structs import replace
 
 from gateway.adapters.postgres import (
     attempts,
     callbacks,
+    fresh,
     ledger,
     notify_secrets,
     payer_keys,
@@ -31,7 +31,6 @@ from gateway.adapters.postgres.journal import insert as insert_journal
 from gateway.adapters.postgres.statements import Statement, chain, load
 from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain import chart, ids
-from gateway.domain.attempt import Attempt
 from gateway.domain.change import Change, Need, Writes
 from gateway.domain.errors import TillgateError
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
@@ -130,6 +129,10 @@ def _rows_of(writes: Writes, merchant_id: str) -> MerchantRows:
     return rows
 
 
+def _place(submitted: Submitted) -> tuple[str, Need | None]:
+    return submitted.change.merchant_id, submitted.change.number
+
+
 class Batch:
     """The Changes of one transaction."""
 
@@ -146,62 +149,26 @@ class Batch:
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be read first: all are new payments."""
-        return all(
-            each.change.fresh is not None
-            and each.change.number is not None
-            and each.change.number.kind == "payment_no"
-            for each in self.changes
-        )
+        return all(fresh.is_fresh(each.change) for each in self.changes)
 
     # --- the short way ---------------------------------------------------------------------------
 
     async def create(self, connection: asyncpg.Connection) -> str | None:
         """Write a batch of new payments in one statement; None if not all of it was new."""
-        heads: dict[str, int] = {}
-        made: list[Payment] = []
-        last: list[int] = []
-        tried: list[Attempt] = []
-        told: list[Told] = []
-        ordered = sorted(self.changes, key=lambda s: (s.change.merchant_id, s.change.number))
-        for submitted in ordered:
-            change = submitted.change
-            fresh = change.fresh
-            assert fresh is not None
-            count = heads.get(change.merchant_id, 0)
-            submitted.told = []
-            for line in fresh.lines:
-                count += 1
-                submitted.told.append(Told(change, line, count, None))
-            told.extend(submitted.told)
-            heads[change.merchant_id] = count
-            for row in fresh.rows:
-                if type(row) is Payment:
-                    made.append(row)
-                    last.append(count)
-                elif type(row) is Attempt:
-                    tried.append(row)
-        statement = SQL["create_payments"]
-        record = await connection.fetchrow(
-            statement.text,
-            [ids.to_hex(merchant) for merchant in heads],
-            list(heads.values()),
-            *_create_arrays(made, last),
-            *_attempt_arrays(tried),
-            *_line_arrays(told),
-        )
-        if (record["made"], record["tried"], record["told"]) != (
-            len(made),
-            len(tried),
-            len(told),
-        ):
+        ordered = sorted(self.changes, key=_place)
+        written = await fresh.create(connection, [each.change for each in ordered])
+        if written is None:
             return None
+        transaction, lines = written
         self.went_short = True
-        for submitted in self.changes:
+        for submitted, line in zip(ordered, lines, strict=True):
+            change = submitted.change
             submitted.error = None
-            submitted.writes = submitted.change.fresh or NOTHING
+            submitted.writes = writes = change.fresh or NOTHING
+            submitted.told = [Told(change, writes.lines[0], line, None)]
             if submitted.followers:
-                submitted.rows = _rows_of(submitted.writes, submitted.change.merchant_id)
-        return record["transaction"]
+                submitted.rows = _rows_of(writes, change.merchant_id)
+        return transaction
 
     # --- the long way ----------------------------------------------------------------------------
 
@@ -368,62 +335,3 @@ class Batch:
                 if account.postings != (loaded or 0):
                     changed.append((account, loaded))
         return changed
-
-
-_to_json = msgspec.json.Encoder().encode
-
-
-def _create_arrays(made: list[Payment], last: list[int]) -> list[list[Any]]:
-    hexed = ids.to_hex
-    return [
-        [hexed(p.merchant_id) for p in made],
-        [hexed(p.id) for p in made],
-        [p.merchant_order_no for p in made],
-        [p.fingerprint for p in made],
-        [p.fingerprint_key for p in made],
-        [p.amount for p in made],
-        [p.currency for p in made],
-        [p.subject for p in made],
-        [p.status for p in made],
-        [p.livemode for p in made],
-        [p.capture_method for p in made],
-        [p.created_at for p in made],
-        [p.expires_at for p in made],
-        [p.method for p in made],
-        [p.channel for p in made],
-        [None if p.channel_account_id is None else hexed(p.channel_account_id) for p in made],
-        [None if p.attempt_id is None else hexed(p.attempt_id) for p in made],
-        [p.attempts for p in made],
-        [p.return_url for p in made],
-        [p.notify_url for p in made],
-        [_to_json(p.metadata).decode() if p.metadata else "{}" for p in made],
-        last,
-    ]
-
-
-def _attempt_arrays(tried: list[Attempt]) -> list[list[Any]]:
-    hexed = ids.to_hex
-    return [
-        [hexed(a.merchant_id) for a in tried],
-        [hexed(a.id) for a in tried],
-        [hexed(a.payment_id) for a in tried],
-        [a.number for a in tried],
-        [a.method for a in tried],
-        [_to_json(a.method_options).decode() for a in tried],
-        [a.channel for a in tried],
-        [hexed(a.channel_account_id) for a in tried],
-        [a.amount for a in tried],
-        [a.currency for a in tried],
-        [a.status for a in tried],
-        [a.created_at for a in tried],
-        [a.expires_at for a in tried],
-        [a.due_at for a in tried],
-    ]
-
-
-def _line_arrays(told: list[Told]) -> list[list[Any]]:
-    """The journal columns of the short way, where neither prior nor personal exists."""
-    (merchants, seqs, at, types, objects, versions, payments_, _, actors, requests, data, _) = (
-        journal_arrays(told)
-    )
-    return [merchants, seqs, at, types, objects, versions, payments_, actors, requests, data]

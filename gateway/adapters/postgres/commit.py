@@ -5,7 +5,7 @@ the last one was committing; when idle nothing waits.
 
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
-2. A batch of nothing but new payments is one statement (`create_payments`). If fewer rows come
+2. A batch of nothing but new payments is one statement (`fresh.py`). If fewer rows come
    back than were sent (a repeat, a closed head, our own earlier run) it is rolled back and goes
    the long way: take the heads, load the needed rows, decide each Change again against the rows
    as those before it left them, write each row once where its version is the loaded one, move the

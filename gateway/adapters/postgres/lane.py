@@ -75,10 +75,7 @@ class Lane:
         connection = await self._connected()
         if batch.is_fresh:
             await connection.execute("begin")
-            try:
-                transaction = await batch.create(connection)
-            except asyncpg.ForeignKeyViolationError:
-                transaction = None  # an attempt whose payment was not new
+            transaction = await batch.create(connection)
             if transaction is not None:
                 await self._commit(connection, transaction)
                 return

@@ -188,7 +188,10 @@ class Payments:
         payment = created.payment
         if created.replayed:
             return await self._reply(200, payment, request, (REPLAYED,))
-        return await self._reply(201, payment, request, (("Location", f"{PATH}/{payment.id}"),))
+        headers = (("Location", f"{PATH}/{payment.id}"),)
+        if created.data is not None:
+            return json_reply(201, created.data, request_id=request.request_id, headers=headers)
+        return await self._reply(201, payment, request, headers)
 
     async def _reply(
         self,

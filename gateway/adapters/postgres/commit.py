@@ -85,8 +85,7 @@ class Committer:
         self._started_at = 0.0
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
-        self._waiting: deque[Submitted] = deque()
+        self._under_way: list[list[Submitted]] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._slow: dict[str, deque[Submitted]] = {}
         self._closed = False
@@ -105,7 +104,6 @@ class Committer:
         if len(self._queue) >= QUEUE_CHANGES_MAX:
             raise TillgateError("overloaded", "Too many requests are waiting; try again.")
         submitted = Submitted(change, loop.create_future(), now)
-        self._waiting.append(submitted)
         if self._sweeper is None:
             self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
         self._enqueue(submitted)
@@ -153,29 +151,35 @@ class Committer:
             aside.append(submitted)
             return
         self._queue.append(submitted)
-        if not self._scheduled and self._free:
+        if self._scheduled or not self._free:
+            return
+        loop = asyncio.get_running_loop()
+        if len(self._free) == len(self._lanes) or len(self._queue) >= BATCH_CHANGES_MAX:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._consider)
+            loop.call_soon(self._consider)
+        elif self._timer is None:
+            self._timer = loop.call_later(SECOND_LANE_AFTER_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._consider()
 
     def _consider(self) -> None:
         """Start a lane if there is work, and a second one only if the first takes its time."""
         self._scheduled = False
-        loop = asyncio.get_running_loop()
         if not self._queue or not self._free:
             return
+        loop = asyncio.get_running_loop()
         now = loop.time()
-        busy = len(self._lanes) - len(self._free)
-        if busy and len(self._queue) < BATCH_CHANGES_MAX:
+        is_idle = len(self._free) == len(self._lanes)
+        if not is_idle and len(self._queue) < BATCH_CHANGES_MAX:
             wait = self._started_at + SECOND_LANE_AFTER_S - now
             if wait > 0:
-                # Its due time is kept here: uvloop's handles do not always tell theirs.
-                if now >= self._timer_due:
-                    self._timer_due = now + wait
-                    self._timer = loop.call_later(wait, self._consider)
+                if self._timer is None:
+                    self._timer = loop.call_later(wait, self._look_again)
                 return
         self._started_at = now
-        lane = self._free.popleft()
-        task = loop.create_task(self._run_lane(lane))
+        task = loop.create_task(self._run_lane(self._free.popleft()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -193,12 +197,15 @@ class Committer:
         self, lane: Lane, part: list[Submitted], *, patient: bool = False
     ) -> None:
         """Commit; a defect of ours must not leave anybody waiting without an answer."""
+        self._under_way.append(part)
         try:
             await self._commit(lane, part, patient=patient)
         except Exception:
             log.exception("a batch could not be brought to its end")
             lane.drop()
             self._refuse(part, unknown_outcome())
+        finally:
+            self._under_way.remove(part)
 
     def _set_aside(self, part: list[Submitted]) -> None:
         """Give a merchant whose head is held by somebody else a lane of its own for a while."""
@@ -231,14 +238,13 @@ class Committer:
         """End the wait of those who waited long enough; their COMMIT goes on."""
         loop = asyncio.get_running_loop()
         self._sweeper = None
-        now = loop.time()
-        while self._waiting and (
-            self._waiting[0].future.done() or now - self._waiting[0].at >= ANSWER_WAIT_S
-        ):
-            late = self._waiting.popleft()
-            if not late.future.done():
-                late.future.set_exception(unknown_outcome())
-        if self._waiting:
+        latest = loop.time() - ANSWER_WAIT_S
+        for part in (*self._under_way, self._queue, *self._slow.values()):
+            for submitted in part:
+                for each in (submitted, *submitted.followers):
+                    if each.at <= latest:
+                        _set_error(each.future, unknown_outcome())
+        if self._tasks or self._queue:
             self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
 
     # --- one batch -------------------------------------------------------------------------------

@@ -306,6 +306,10 @@ def _check(settings: Settings) -> None:
                 )
     for name in ("public_url", "sandbox_url"):
         _check_base(name, getattr(settings, name))
+    redis_url = settings.redis_url
+    if redis_url is not None and urlsplit(redis_url).scheme not in ("redis", "rediss", "unix"):
+        raise ConfigError("--redis-url: give a URL like redis://host:6379/0.")
+    _check_not_there_yet(settings)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key go together: give both or neither.")
     if settings.shards is not None and settings.database_urls:
@@ -314,6 +318,13 @@ def _check(settings: Settings) -> None:
         )
     if settings.owner_urls and len(settings.owner_urls) != len(settings.database_urls):
         raise ConfigError("Give as many --owner-url as --database-url, in the same order.")
+
+
+def _check_not_there_yet(settings: Settings) -> None:
+    """Refuse what is agreed on and not built yet: a promise must not be taken in silence."""
+    for name, what in (("limits", "Rate limits"), ("audit_dir", "Heads of the audit chain")):
+        if getattr(settings, name):
+            raise ConfigError(f"--{flag_of(name)}: {what} do not exist yet; leave it out.")
 
 
 def _check_base(name: str, url: str | None) -> None:

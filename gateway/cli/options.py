@@ -80,7 +80,8 @@ class ChannelOptions:
         str | None, option("Redis shared by several instances.", group=RUNNING)
     ] = None
     audit_dir: Annotated[
-        Path | None, option("Second place for signed heads of the audit chain.", group=RUNNING)
+        Path | None,
+        option("Second place for signed heads of the audit chain (not there yet).", group=RUNNING),
     ] = None
 
 
@@ -93,9 +94,9 @@ class DoorOptions(ChannelOptions):
         str | None,
         option("Networks whose word about client addresses is believed, CIDR,CIDR.", group=RUNNING),
     ] = None
-    limits: Annotated[bool | None, option("Rate limits also in sandbox mode.", group=RUNNING)] = (
-        None
-    )
+    limits: Annotated[
+        bool | None, option("Rate limits also in sandbox mode (not there yet).", group=RUNNING)
+    ] = None
 
 
 @Parameter(name="*")

@@ -13,7 +13,7 @@ DATABASES = "postgresql://app:s3cret@db1:5432/till postgresql://app@db2/till?pas
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "tillgate.toml"
-    path.write_text('port = 1\nmetrics_port = 1\nsandbox_port = 1\naudit_dir = "audit"\n')
+    path.write_text('port = 1\nmetrics_port = 1\nsandbox_port = 1\nkek_file = "kek"\n')
     return path
 
 
@@ -35,7 +35,7 @@ def test_the_environment_names_the_file_too(file: Path) -> None:
 
 
 def test_paths_of_a_file_are_meant_from_its_folder(file: Path) -> None:
-    assert load({}, environment={}, file=file).settings.audit_dir == file.parent / "audit"
+    assert load({}, environment={}, file=file).settings.kek_file == file.parent / "kek"
 
 
 def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -175,3 +175,16 @@ def test_live_mode_starts_on_no_default(missing: dict[str, object], says: str) -
 
 def test_the_sandbox_needs_nothing() -> None:
     check_live(Settings(data=Path("/tmp/x")), {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"limits": True}, "--limits: Rate limits do not exist yet"),
+        ({"audit_dir": "/a"}, "--audit-dir: Heads of the audit chain do not exist yet"),
+        ({"redis_url": "http://localhost"}, "--redis-url: give a URL like redis://"),
+    ],
+)
+def test_what_would_be_taken_in_silence_is_refused(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(flags, environment={})

@@ -125,7 +125,7 @@ def test_passwords_are_not_shown() -> None:
 
 def test_settings_reach_a_child_whole() -> None:
     settings = load(
-        {"limits": True, "shards": None, "trusted_proxies": "10.0.0.0/8,::1/128"},
+        {"limits": False, "shards": None, "trusted_proxies": "10.0.0.0/8,::1/128"},
         environment={"TILLGATE_DATABASE_URLS": DATABASES, "TILLGATE_DRAIN_WAIT_S": "0.5"},
     ).settings
     variables = to_environment(settings)

@@ -210,6 +210,7 @@ class Core:
             teller=self.observed_teller,
             concluder=self.concluder,
             clock=self.clock,
+            watch=self.watch,
         )
 
     @cached_property

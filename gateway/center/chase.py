@@ -3,6 +3,7 @@
 Law: chase resolves, it never guesses. One round asks one question about one attempt or refund and
 commits the answer; `due_at` says when the next round comes. A create that moves no money before
 the payer acts may be sent again under the same number; a close that did not take is sent again.
+When the last question has brought no answer, a person is told.
 """
 
 from datetime import timedelta
@@ -10,16 +11,17 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from gateway.center.conclude import Concluder
-from gateway.center.ports import Books, Clock, Directory, Reader
+from gateway.center.ports import Books, Clock, Directory, Reader, Watch
 from gateway.center.tell import Teller, pay_order, refund_order
 from gateway.channels.codec import Closed, NotFound, Paid, Unknown
-from gateway.domain.attempt import LIVING, SENDS_MAX, Attempt
+from gateway.domain.attempt import LIVING, SENDS_MAX, Attempt, next_query
 from gateway.domain.change import Change, Rows, Writes
 from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 RESEND_DUE = timedelta(seconds=20)
+UNRESOLVED = frozenset({"processing", "requires_action", "closing"})
 
 
 class Chase:
@@ -34,6 +36,7 @@ class Chase:
         teller: Teller,
         concluder: Concluder,
         clock: Clock,
+        watch: Watch,
     ) -> None:
         self._books = books
         self._reader = reader
@@ -41,6 +44,7 @@ class Chase:
         self._teller = teller
         self._concluder = concluder
         self._clock = clock
+        self._watch = watch
 
     async def attempt(
         self, merchant_id: str, attempt_id: str, *, actor: str, request_id: str | None = None
@@ -79,7 +83,11 @@ class Chase:
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id
         )
-        return (await self._books.submit(change)).result
+        asked: Payment = (await self._books.submit(change)).result
+        is_last = next_query(attempt, self._clock.business()) is None
+        if is_last and asked.attempt_id == attempt.id and asked.status in UNRESOLVED:
+            self._watch.alarm("attempt_unresolved", {"attempt_id": attempt.id})
+        return asked
 
     async def _close(
         self,
@@ -157,6 +165,8 @@ class Chase:
         )
         step = (await self._books.submit(change)).result
         if not step.resend:
+            if step.refund.status == "processing" and step.refund.due_at is None:
+                self._watch.alarm("refund_unresolved", {"refund_id": refund.id})
             return step.refund
         outcome = await self._teller.refund(account, order)
         if isinstance(outcome, Unknown):

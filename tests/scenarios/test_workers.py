@@ -176,3 +176,26 @@ async def test_two_workers_share_the_work_and_deliver_everything(world, receiver
         got = await receiver.heard(20, 30)
     ids = {headers["webhook-id"] for headers, _ in got}
     assert len(ids) == 20
+
+
+async def test_what_stays_silent_for_three_days_is_told_to_a_person(world, caplog) -> None:
+    payment = await world.pay_by_qr("A-1")
+    paid = await world.paid("A-2")
+    await world.fault("refund", "error")
+    await world.fault("refund_query", "error", times=9)
+    refund = await world.merchant.post(
+        "/v1/refunds", {"payment_id": paid["id"], "merchant_refund_no": "R", "amount": 1}
+    )
+    assert refund.body["status"] == "processing"
+    await world.fault("query", "error", times=9)
+    await world.sql(
+        "update attempts set created_at = created_at - interval '4 days', "
+        "expires_at = expires_at - interval '4 days'"
+    )
+    await world.sql("update refunds set created_at = created_at - interval '4 days'")
+    await world.core.chase.attempt(world.merchant.mch, payment["attempt_id"], actor="test")
+    await world.core.chase.refund(world.merchant.mch, refund.body["id"], actor="test")
+    told = [record.getMessage() for record in caplog.records]
+    assert "alarm: attempt_unresolved" in told and "alarm: refund_unresolved" in told
+    rows = await world.sql("select due_at from attempts where payment_id is not null")
+    assert None in [row["due_at"] for row in rows]

@@ -46,14 +46,15 @@ where a.merchant_id = k.merchant_id and a.attempt_id = k.key and a.version = k.l
 returning 1;
 
 -- name: read_by_id
--- One attempt.
-select
+-- Gathered reads: heads first, so that an open head without an attempt means there is none.
+select k.ordinal, h.open,
     a.merchant_id, a.attempt_id, a.payment_id, a.number, a.method, a.method_options, a.channel,
     a.channel_account_id, a.amount, a.currency, a.status, a.created_at, a.expires_at, a.due_at,
     a.channel_order_no, a.next_action, a.error, a.handed_out, a.close_sent, a.sends, a.queries,
     a.not_found, a.version
-from attempts a
-where a.merchant_id = :merchant_id and a.attempt_id = :attempt_id;
+from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant_id, key, ordinal)
+left join heads h on h.merchant_id = k.merchant_id
+left join attempts a on a.merchant_id = k.merchant_id and a.attempt_id = k.key;
 
 -- name: read_by_payment
 -- The attempts of a payment, in their order.

@@ -114,6 +114,10 @@ class PostgresReader:
             shard.number: Gather(shard, payments.TABLE, payments.SQL["read_by_id"].text)
             for shard in shards.all
         }
+        self._attempts = {
+            shard.number: Gather(shard, attempts.TABLE, attempts.SQL["read_by_id"].text)
+            for shard in shards.all
+        }
         self._refunds = {
             shard.number: Gather(shard, refunds.TABLE, refunds.SQL["read_by_id"].text)
             for shard in shards.all
@@ -195,9 +199,9 @@ class PostgresReader:
         return [refunds.TABLE.decode(record) for record in records]
 
     async def attempt(self, merchant_id: str, attempt_id: str) -> Attempt | None:
-        """An attempt by its id."""
-        text = attempts.SQL["read_by_id"].text
-        return await self._one(attempts.TABLE, merchant_id, text, ids.to_hex(attempt_id))
+        """An attempt by its id, gathered."""
+        shard = self._shards.of(merchant_id)
+        return await self._attempts[shard.number].read(merchant_id, attempt_id)
 
     async def attempts_of(self, merchant_id: str, payment_id: str) -> list[Attempt]:
         """The attempts of a payment, in their order."""

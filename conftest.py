@@ -6,6 +6,7 @@ a test has fed its subject with, so what no encoding can carry (lone surrogates)
 the report is sent to the process that gathers them.
 """
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -15,11 +16,15 @@ TESTS = Path(__file__).parent / "tests"
 PURE_FOLDERS = tuple(TESTS / name for name in ("domain", "channels", "fastpath", "style"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies below a pure folder."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what lies below a pure folder; leave to root what only root can play."""
     for item in items:
         if any(folder in item.path.parents for folder in PURE_FOLDERS):
             item.add_marker(pytest.mark.fast)
+    if os.geteuid() != 0:
+        roots = [item for item in items if item.get_closest_marker("root")]
+        config.hook.pytest_deselected(items=roots)
+        items[:] = [item for item in items if item not in roots]
 
 
 @pytest.hookimpl(wrapper=True)

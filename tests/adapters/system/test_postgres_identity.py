@@ -144,7 +144,8 @@ def test_a_changed_wheel_is_copied_again(tmp_path: Path) -> None:
     assert copy.stat().st_mtime == 1
 
 
-@pytest.mark.parametrize("mode", ["setuid"] if IS_ROOT else [])
+@pytest.mark.root
+@pytest.mark.parametrize("mode", ["setuid"])
 async def test_a_folder_out_of_reach_is_told(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +159,8 @@ async def test_a_folder_out_of_reach_is_told(
     assert not (data / "binaries").exists()  # a copy would not have helped
 
 
-@pytest.mark.parametrize("mode", ["emperor"] if IS_ROOT else [])
+@pytest.mark.root
+@pytest.mark.parametrize("mode", ["emperor"])
 async def test_an_unknown_mode_is_refused(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +169,8 @@ async def test_an_unknown_mode_is_refused(
         await EmbeddedPostgres(tmp_path / "data", databases=[]).start()
 
 
-@pytest.mark.parametrize("refused", ["namespace"] if IS_ROOT else [])
+@pytest.mark.root
+@pytest.mark.parametrize("refused", ["namespace"])
 async def test_where_namespaces_are_forbidden_it_really_becomes_another_user(
     refused: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

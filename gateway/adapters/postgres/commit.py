@@ -14,7 +14,7 @@ the last one was committing; when idle nothing waits.
 4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` is asked on another
    connection until the transaction is over; then the batch is run again, which is always safe: a
    row that carries our own id is our own earlier commit. (The status itself is not believed: after
-   a crash Postgres can give the number of a lost transaction to another one, which was seen.)
+   a crash Postgres can give the number of a lost transaction to another one.)
 """
 
 import asyncio

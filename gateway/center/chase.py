@@ -143,7 +143,7 @@ class Chase:
         if sent is None:
             return None
         order = pay_order(sent, subject=payment.subject, return_url=payment.return_url)
-        outcome = await self._teller.pay(account, order)
+        outcome = await self._teller.pay(account, order, sent_before=True)
         change = self._concluder.payment_change(sent, outcome, actor=actor, request_id=request_id)
         return (await self._books.submit(change)).result
 

@@ -32,7 +32,7 @@ from gateway.domain.callback import CallbackSeen
 from gateway.domain.change import Change, Need, Rows, Writes
 from gateway.domain.outcome import Fresh, Money, Step
 from gateway.domain.payment import Payment
-from gateway.domain.refund import Refund, RefundStep
+from gateway.domain.refund import Refund
 
 Outcome = PayOutcome | QueryOutcome | CloseOutcome
 
@@ -98,13 +98,6 @@ class Concluder:
             written = step.rows if seen is None else (*step.rows, seen)
             return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
 
-        accounts = [(chart.PENDING, attempt.currency), (chart.SUSPENSE, attempt.currency)]
-        accounts.append((chart.clearing(attempt.channel_account_id), attempt.currency))
-        if isinstance(outcome, Paid) and outcome.currency != attempt.currency:
-            accounts += [
-                (chart.SUSPENSE, outcome.currency),
-                (chart.clearing(attempt.channel_account_id), outcome.currency),
-            ]
         needs = (place, attempt.place, unexpected)
         return Change(
             merchant_id=merchant_id,
@@ -113,7 +106,7 @@ class Concluder:
             request_id=request_id,
             decide=decide,
             needs=needs if seen is None else (*needs, seen.place),
-            accounts=tuple(accounts) if isinstance(outcome, Paid) else (),
+            accounts=_accounts(attempt, outcome) if isinstance(outcome, Paid) else (),
         )
 
     def refund_change(
@@ -124,7 +117,6 @@ class Concluder:
         actor: str,
         request_id: str | None,
         queried: bool = False,
-        seen: CallbackSeen | None = None,
     ) -> Change:
         """What `outcome` does to a refund; the result is the `RefundStep`.
 
@@ -137,8 +129,6 @@ class Concluder:
         def decide(rows: Rows) -> Writes:
             payment: Payment = rows.get(place)
             present: Refund = rows.get(refund.place)
-            if seen is not None and rows.get(seen.place) is not None:
-                return Writes(touched=(place,), result=RefundStep(refund=present))
             if isinstance(outcome, Refunded):
                 step = refunds.succeeded(payment, present, now=now, entry_id=entry_id)
             elif isinstance(outcome, Refused):
@@ -148,23 +138,30 @@ class Concluder:
                 step = refunds.not_found(payment, present, now=now, entry_id=entry_id)
             else:
                 step = refunds.waited(present, now)
-            written = step.rows if seen is None else (*step.rows, seen)
-            return Writes(rows=written, entries=step.entries, lines=step.lines, result=step)
+            return Writes(rows=step.rows, entries=step.entries, lines=step.lines, result=step)
 
-        needs = (place, refund.place)
         return Change(
             merchant_id=refund.merchant_id,
             actor=actor,
             at=now,
             request_id=request_id,
             decide=decide,
-            needs=needs if seen is None else (*needs, seen.place),
+            needs=(place, refund.place),
             accounts=(
                 (chart.PENDING, refund.currency),
                 (chart.HELD, refund.currency),
                 (chart.clearing(refund.channel_account_id), refund.currency),
             ),
         )
+
+
+def _accounts(attempt: Attempt, paid: Paid) -> tuple[tuple[str, str], ...]:
+    """The ledger accounts that money for an attempt may touch, whatever its currency."""
+    clearing = chart.clearing(attempt.channel_account_id)
+    codes = (chart.PENDING, chart.SUSPENSE, clearing)
+    return tuple(
+        (code, currency) for currency in {attempt.currency, paid.currency} for code in codes
+    )
 
 
 def _step(

@@ -439,8 +439,8 @@ class Pay:
                 raise payments.invalid_state(present, "be confirmed")
             if now >= present.expires_at:
                 raise payments.invalid_state(present, "be confirmed after it expired")
-            begun = payments.begin_attempt(present, attempt)
-            numbered = replace(attempt, number=begun.attempts)
+            numbered = replace(attempt, number=present.attempts + 1)
+            begun = payments.begin_attempt(present, numbered)
             lines = (payments.line(begun, "processing"),)
             return Writes(rows=(begun, numbered), lines=lines, result=(begun, True))
 

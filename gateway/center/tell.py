@@ -107,11 +107,16 @@ class Teller:
         except ChannelSilent as silent:
             return silent
 
-    async def pay(self, account: ChannelAccount, order: PayOrder) -> PayOutcome:
-        """Ask for a payment. `Refused` with `channel_unavailable` if not a byte ever left."""
+    async def pay(
+        self, account: ChannelAccount, order: PayOrder, *, sent_before: bool = False
+    ) -> PayOutcome:
+        """Ask for a payment. `Refused` with `channel_unavailable` if not a byte ever left.
+
+        `sent_before` says that this number may have left earlier: then silence is `Unknown`.
+        """
         codec, view = self.codec(account.channel), self.view(account)
         sends = 1 if order.method in codec.single_shot else SENDS_MAX
-        never_left = True
+        never_left = not sent_before
         outcome: PayOutcome = Unknown("not_sent")
         for _ in range(sends):
             answer = await self._ask(codec.build_pay(view, order, self._clock.wall()))

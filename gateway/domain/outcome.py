@@ -195,7 +195,7 @@ def closed(payment: Payment, attempt: Attempt, now: datetime) -> Step:
 
 
 def not_found(payment: Payment, attempt: Attempt, now: datetime) -> Step:
-    """The channel knows no such order; rule 3 says when that is believed."""
+    """The channel knows no such order; rule 1 says when that is believed."""
     if attempt.status == "closing" and attempt.handed_out:
         return _closed(payment, attempt, now)
     if attempt.status == "pending_user":
@@ -225,7 +225,7 @@ def paid(
     fresh: Fresh,
     known: UnexpectedFunds | None,
 ) -> Step:
-    """The channel confirms money for this attempt; it is booked exactly once (rule 4).
+    """The channel confirms money for this attempt; it is booked exactly once (rule 3).
 
     `known` is the unexpected money already booked for this attempt, if any. Raises nothing: every
     confirmed amount has a place.

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -75,9 +76,9 @@ class ObservedTeller:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._teller, name)
 
-    async def pay(self, account: Any, order: Any) -> Any:
+    async def pay(self, account: Any, order: Any, **said: bool) -> Any:
         """Ask for a payment."""
-        return await self._observed("pay", self._teller.pay, account, order)
+        return await self._observed("pay", partial(self._teller.pay, **said), account, order)
 
     async def query(self, account: Any, order: Any) -> Any:
         """Ask what became of an order."""

@@ -92,3 +92,42 @@ async def test_a_channel_that_cannot_be_reached_gives_the_payment_back(world: Wo
     payment = await world.pay_by_qr("A-1")
     assert payment["status"] == "requires_payment_method"
     assert payment["error"]["code"] == "channel_unavailable" and payment["error"]["retryable"]
+
+
+async def test_a_resend_that_never_left_says_nothing_about_the_sends_before_it(world) -> None:
+    await world.fault("precreate", "error", times=3)
+    payment = await world.pay_by_qr("A-1")
+    assert payment["status"] == "processing"
+    await world.sandbox.stop()
+    asked = await world.merchant.get(f"/v1/payments/{payment['id']}?refresh=channel")
+    assert asked.body["status"] == "processing" and asked.body["error"] is None
+    (attempt,) = await world.sql("select status, sends from attempts")
+    assert (attempt["status"], attempt["sends"]) == ("unknown", 2)
+
+
+async def test_confirm_numbers_its_attempt_by_the_row_and_not_by_what_it_read(world) -> None:
+    order = {"merchant_order_no": "A-1", "amount": 100, "currency": "CNY", "subject": "tea"}
+    made = (await world.merchant.post("/v1/payments", order)).body
+    pay, reader = world.core.pay, world.core.reader
+    stale = await reader.payment(world.merchant.mch, made["id"])
+    await world.fault("precreate", "drop_after_effect")
+    await world.merchant.post(f"/v1/payments/{made['id']}/confirm", {"method": "alipay_qr"})
+    first = await reader.payment(world.merchant.mch, made["id"])
+    await world.core.close.end_attempt(first, actor="test", request_id="req_x")
+    account = await pay.account(world.merchant.mch, "alipay_qr")
+    attempt = pay._attempt(
+        world.merchant.mch,
+        made["id"],
+        account,
+        number=stale.attempts + 1,
+        method="alipay_qr",
+        method_options={},
+        amount=100,
+        currency="CNY",
+        expires_at=stale.expires_at,
+    )
+    change = pay._confirm_change(stale, attempt, actor="test", request_id="req_x")
+    begun, mine = (await world.core.shards.submit(change)).result
+    assert mine and begun.attempts == 2
+    rows = await world.sql("select number from attempts order by number")
+    assert [row["number"] for row in rows] == [1, 2]

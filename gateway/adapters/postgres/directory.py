@@ -139,9 +139,14 @@ class PostgresDirectory:
         return await self._find(merchant_id, self.merchant, self._ask_merchant, self._strangers)
 
     async def find_account(self, account_id: str) -> ChannelAccount | None:
-        """A channel account, or None. Its merchant is in memory afterwards."""
+        """A channel account, or None. Its merchant is in memory afterwards.
+
+        Raises `overloaded` for one look-up too many in this second: a genuine channel must hear
+        "later" then, and never that there is no such account.
+        """
+        held = self._memory.accounts.get
         account = await self._find(
-            account_id, self._memory.accounts.get, self._ask_account, self._callers
+            account_id, held, self._ask_account, self._callers, is_refused=True
         )
         if account is not None and self.merchant(account.merchant_id) is None:
             await self._join(account.merchant_id, self._ask_merchant)
@@ -162,11 +167,15 @@ class PostgresDirectory:
         held: Callable[[str], _Value | None],
         ask: Callable[[str], Awaitable[_Value | None]],
         allowance: Allowance,
+        *,
+        is_refused: bool = False,
     ) -> _Value | None:
         found = held(text)
         if found is not None or text in self._memory.absent:
             return found
         if text not in self._under_way and not allowance.take():
+            if is_refused:
+                raise TillgateError("overloaded", "Too many accounts are looked up; try again.")
             return None
         return await self._join(text, ask)
 

@@ -199,6 +199,12 @@ async def test_strangers_are_looked_up_twenty_times_a_second(
     assert await other.directory.find_key(key.id) == key
     account = await one.add_account(merchant.id)
     assert await other.directory.find_account(account.id) == account
+    for _ in range(module.LOOKUPS_PER_S_MAX - 1):
+        assert await other.directory.find_account(make.in_bucket("cac", 7)) is None
+    # A channel must hear "later" then, never that there is no such account.
+    with pytest.raises(TillgateError) as refused:
+        await other.directory.find_account(make.in_bucket("cac", 7))
+    assert refused.value.code == "overloaded"
 
 
 async def test_while_it_is_away_its_readers_go_on_and_say_so(

@@ -78,7 +78,7 @@ class Chase:
         actor: str,
         request_id: str | None,
     ) -> Payment:
-        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        order = pay_order(attempt, payment)
         outcome = await self._teller.query(account, order)
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id
@@ -98,7 +98,7 @@ class Chase:
         request_id: str | None,
     ) -> Payment:
         """Send the close; where it is not plainly done, ask at once what the order is."""
-        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        order = pay_order(attempt, payment)
         outcome = await self._teller.close(account, order)
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id, closing=True
@@ -142,7 +142,7 @@ class Chase:
         sent = (await self._books.submit(counted)).result
         if sent is None:
             return None
-        order = pay_order(sent, subject=payment.subject, return_url=payment.return_url)
+        order = pay_order(sent, payment)
         outcome = await self._teller.pay(account, order, sent_before=True)
         change = self._concluder.payment_change(sent, outcome, actor=actor, request_id=request_id)
         return (await self._books.submit(change)).result

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gateway.center.directory_ports import Entropy, NotifySecrets, Register
 from gateway.center.ports import Clock, NewIds
-from gateway.channels.codec import AccountView, Codec
+from gateway.channels.codec import AccountView
 from gateway.channels.registry import Registry
 from gateway.domain import ids
 from gateway.domain.access import check_scopes
@@ -264,14 +264,9 @@ class Onboard:
             priority=wanted.priority,
             created_at=act.at,
         )
-        self._check_account(codec, account)
+        # A channel refuses here what could never work, such as a key that is none.
+        codec.check_account(self._view_of(account))
         return await self._register.add_account(account, numbered, act)
-
-    def _check_account(self, codec: Codec, account: ChannelAccount) -> None:
-        """Let a channel refuse what could never work, such as a key that is none."""
-        check = getattr(codec, "check_account", None)
-        if check is not None:
-            check(self._view_of(account))
 
     async def account(self, account_id: str) -> ChannelAccount:
         """A channel account. Raises `not_found`."""

@@ -141,7 +141,7 @@ class Pay:
                 f"{attempt.method} cannot be captured manually.",
                 param="/capture_method",
             )
-        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        order = pay_order(attempt, payment)
         self._teller.codec(attempt.channel).check_order(order)
 
     async def account(self, merchant_id: str, method: str) -> ChannelAccount:
@@ -358,7 +358,7 @@ class Pay:
         request_id: str | None,
     ) -> Payment:
         """TELL the channel about a durable attempt and COMMIT what it said."""
-        order = pay_order(attempt, subject=payment.subject, return_url=payment.return_url)
+        order = pay_order(attempt, payment)
         outcome = await self._teller.pay(account, order)
         change = self._concluder.payment_change(
             attempt,

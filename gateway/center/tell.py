@@ -15,6 +15,7 @@ from gateway.channels.codec import (
     AccountView,
     CloseOutcome,
     Codec,
+    HandedOut,
     PayOrder,
     PayOutcome,
     QueryOutcome,
@@ -28,6 +29,7 @@ from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
 from gateway.domain.attempt import SENDS_MAX, Attempt
 from gateway.domain.errors import TillgateError
 from gateway.domain.merchant import ChannelAccount
+from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
 
 
@@ -42,17 +44,20 @@ class Addresses(Struct, frozen=True):
         return f"{self.public_url}/callbacks/{account.channel}/{account.id}"
 
 
-def pay_order(attempt: Attempt, *, subject: str, return_url: str | None) -> PayOrder:
-    """An attempt as its channel needs it."""
+def pay_order(attempt: Attempt, payment: Payment) -> PayOrder:
+    """An attempt of `payment` as its channel needs it."""
     return PayOrder(
         attempt_no=attempt.attempt_no,
         method=attempt.method,
         amount=attempt.amount,
         currency=attempt.currency,
-        subject=subject,
+        subject=payment.subject,
+        created_at=attempt.created_at,
         expires_at=attempt.expires_at,
-        return_url=return_url,
+        return_url=payment.return_url,
         method_options=attempt.method_options,
+        capture_method=payment.capture_method,
+        channel_order_no=attempt.channel_order_no,
     )
 
 
@@ -119,7 +124,10 @@ class Teller:
         never_left = not sent_before
         outcome: PayOutcome = Unknown("not_sent")
         for _ in range(sends):
-            answer = await self._ask(codec.build_pay(view, order, self._clock.wall()))
+            request = codec.build_pay(view, order, self._clock.wall())
+            if isinstance(request, HandedOut):
+                return request  # nobody is asked: the payer carries the order to the channel
+            answer = await self._ask(request)
             if isinstance(answer, ChannelSilent):
                 never_left = never_left and not answer.sent
                 outcome = Unknown(answer.reason)

@@ -12,6 +12,10 @@ reads a clock, draws a random number or logs. Three rules keep money safe:
    order, amount and currency with the books.
 
 Each operation is a pair: `build_<operation>` gives the request, `read_<operation>` the outcome.
+`build_pay` may answer `HandedOut` instead, where nobody is asked beforehand: the payer carries the
+signed order (a form, an app's order string) or the instruction (a reference) to the channel.
+What only some channels do has pages of its own: `answering` (a code by SMS), `authorization`
+(capture and void), `key_ring` (keys that a channel changes), `transfer` and `statement`.
 `attempt_no` and `refund_no` are our numbers at the channel (what Alipay and WeChat call
 out_trade_no and out_refund_no); `channel_order_no` is the channel's own number of the order.
 """
@@ -29,7 +33,8 @@ class AccountView(Struct, frozen=True):
     """What a codec may know of a merchant's registration at a channel.
 
     `gateway_url` is the address of the channel (or of its simulator in this run), `notify_url`
-    where the channel shall call us. `credentials` is never printed: it holds private keys.
+    where the channel shall call us. `credentials` is never printed: it holds private keys. `keys`
+    are public keys or certificates of the channel learnt since, by serial (see `key_ring`).
     """
 
     account_id: str
@@ -37,22 +42,30 @@ class AccountView(Struct, frozen=True):
     gateway_url: str
     notify_url: str
     credentials: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"AccountView({self.account_id}, {self.channel}, credentials=…)"
 
 
 class PayOrder(Struct, frozen=True):
-    """One attempt to be paid, as a channel needs it. `amount` is in minor units of `currency`."""
+    """One attempt to be paid, as a channel needs it. `amount` is in minor units of `currency`.
+
+    `created_at` is when the attempt was made; `capture_method` is `automatic`, or `manual` for a
+    hold; `channel_order_no` is known once the channel has named it.
+    """
 
     attempt_no: str
     method: str
     amount: int
     currency: str
     subject: str
+    created_at: datetime
     expires_at: datetime
     return_url: str | None = None
     method_options: Mapping[str, str] = field(default_factory=dict)
+    capture_method: str = "automatic"
+    channel_order_no: str | None = None
 
 
 class RefundOrder(Struct, frozen=True):
@@ -96,6 +109,18 @@ class Paid(Struct, frozen=True, tag="paid"):
     discount_amount: int | None = None
 
 
+class Authorized(Struct, frozen=True, tag="authorized"):
+    """The payer's money is held for us, not ours yet: `amount` can be captured or voided.
+
+    `capture_before` is when the channel lets go of it, where it says so.
+    """
+
+    channel_order_no: str
+    amount: int
+    currency: str
+    capture_before: datetime | None = None
+
+
 class Closed(Struct, frozen=True, tag="closed"):
     """The channel will not take money for this order any more."""
 
@@ -133,18 +158,19 @@ class Unknown(Struct, frozen=True, tag="unknown"):
     channel_code: str | None = None
 
 
-PayOutcome = HandedOut | Waiting | Paid | Refused | Unknown
-QueryOutcome = Waiting | Paid | Closed | NotFound | Refused | Unknown
-CloseOutcome = Closed | NotFound | Paid | Refused | Unknown
+PayOutcome = HandedOut | Waiting | Paid | Authorized | Refused | Unknown
+QueryOutcome = Waiting | Paid | Authorized | Closed | NotFound | Refused | Unknown
+CloseOutcome = Closed | NotFound | Paid | Authorized | Refused | Unknown
 RefundOutcome = Refunded | RefundPending | NotFound | Refused | Unknown
 
 
 class CallbackRefused(Exception):
     """The message is not a genuine callback for this account: bad signature, application, shape.
 
-    `reason` is one of `malformed`, `bad_signature`, `wrong_application`, `wrong_seller`,
-    `unknown_serial`. Only `malformed` and `bad_signature` may stem from strangers; the others
-    carry a valid signature and therefore raise an alert.
+    `reason` is one of `malformed`, `bad_signature`, `stale`, `unknown_serial`, `wrong_application`,
+    `wrong_seller`. Only the last two carry a valid signature, fresh where the protocol signs a time
+    of sending, and therefore raise an alert; the others may stem from strangers.
+    `unknown_serial` has the channel's keys fetched once, and the message read again.
     """
 
     def __init__(self, reason: str) -> None:
@@ -162,25 +188,42 @@ class VerifiedCallback(Struct, frozen=True):
 
     dedupe_key: str
     attempt_no: str | None
-    outcome: Paid | Closed | Refunded | Refused | None
+    outcome: Paid | Authorized | Closed | Refunded | Refused | None
     refund_no: str | None = None
 
 
 class Codec(Protocol):
-    """One channel. `methods` are those of the API that it serves; `limits` are its own."""
+    """One channel. `methods` are those of the API that it serves; `limits` are its own.
+
+    A method in `reversible` is single-shot, and one whose outcome stays unknown (or whose payer
+    does not act) for 45 s is ended by `build_cancel` under its own number. A method in
+    `authorizing` holds money first: always, or where the order says `manual`.
+    """
 
     name: str
     methods: frozenset[str]
     currencies: frozenset[str]
     single_shot: frozenset[str]  # methods that are never sent again while in doubt
+    reversible: frozenset[str]
+    authorizing: frozenset[str]
     credential_names: frozenset[str]  # what an account must be given, all required
-    secret_names: frozenset[str]  # those of them that are secret
+    option_names: frozenset[str]  # what it may be given besides
+    secret_names: frozenset[str]  # those of both that are secret
+
+    def check_account(self, account: AccountView) -> None:
+        """Refuse a registration that could never work, before it is stored.
+
+        Raises `missing_field`, `invalid_field` or `url_not_allowed`.
+        """
+        ...
 
     def check_order(self, order: PayOrder) -> None:
         """Raise `gateway.domain.errors` refusals for what the channel would never take."""
         ...
 
-    def build_pay(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest: ...
+    def build_pay(
+        self, account: AccountView, order: PayOrder, now: datetime
+    ) -> HttpRequest | HandedOut: ...
     def read_pay(
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> PayOutcome: ...

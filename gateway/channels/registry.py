@@ -19,9 +19,20 @@ from gateway.channels.codec import Codec
 ENTRY_POINT_GROUP = "tillgate.channels"
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-_ATTRIBUTES = ("name", "methods", "currencies", "single_shot", "credential_names", "secret_names")
+_ATTRIBUTES = (
+    "name",
+    "methods",
+    "currencies",
+    "single_shot",
+    "reversible",
+    "authorizing",
+    "credential_names",
+    "option_names",
+    "secret_names",
+)
 _OPERATIONS = ("pay", "query", "close", "cancel", "refund", "refund_query")
 _FUNCTIONS = (
+    "check_account",
     "check_order",
     *(f"build_{operation}" for operation in _OPERATIONS),
     *(f"read_{operation}" for operation in _OPERATIONS),

@@ -76,6 +76,8 @@ class AlipayCodec:
     methods = frozenset({"alipay_qr"})
     currencies = frozenset({CURRENCY})
     single_shot: frozenset[str] = frozenset()
+    reversible: frozenset[str] = frozenset()
+    authorizing: frozenset[str] = frozenset()
     credential_names = frozenset(
         {"app_id", "seller_id", "merchant_private_key", "alipay_public_key"}
     )

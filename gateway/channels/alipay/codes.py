@@ -16,44 +16,13 @@ Source: Alipay open platform, error codes of the interfaces named at each table.
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 from gateway.channels.codec import Refused, Unknown
+from gateway.channels.meanings import refused
 
 OK = "10000"
 BUSINESS_FAILED = "40004"
 TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
-
-Fault = Literal["merchant", "payer", "account", "channel"]
-
-
-class Meaning(NamedTuple):
-    """What a refusal tells the merchant; `fault` is who can do something about it.
-
-    `retryable`: the same request can succeed later without being changed.
-    """
-
-    message: str
-    fault: Fault
-    retryable: bool = False
-
-
-MEANINGS: Mapping[str, Meaning] = {
-    "channel_refused": Meaning("The channel refused the order as it stands.", "merchant"),
-    "text_refused": Meaning("The channel refused a word in the order's text.", "merchant"),
-    "amount_limit": Meaning("The amount is over a limit of the channel.", "merchant"),
-    "payer_declined": Meaning("The channel does not let this payer pay.", "payer"),
-    "channel_misconfigured": Meaning(
-        "The channel account is not set up for this operation.", "account"
-    ),
-    "account_suspended": Meaning("The channel has suspended the account.", "account"),
-    "refund_not_allowed": Meaning("The channel does not refund this trade.", "merchant"),
-    "refund_amount_refused": Meaning("The channel refused the amount of the refund.", "merchant"),
-    "channel_balance_short": Meaning(
-        "The channel account has too little money for this refund.", "account", retryable=True
-    ),
-}
-"""The closed set of codes in `Refused.code`, hence in `error.code` of a payment or refund."""
 
 Refusals = Mapping[tuple[str, str], str]
 
@@ -122,13 +91,7 @@ def refusal(table: Refusals, *, code: str, sub_code: str) -> Refused | Unknown:
     meaning_code = table.get((code, sub_code))
     if meaning_code is None:
         return Unknown(reason="the channel's code is not a listed one", channel_code=channel_code)
-    meaning = MEANINGS[meaning_code]
-    return Refused(
-        code=meaning_code,
-        message=meaning.message,
-        channel_code=channel_code,
-        retryable=meaning.retryable,
-    )
+    return refused(meaning_code, channel_code)
 
 
 def is_not_exist(*, code: str, sub_code: str) -> bool:

@@ -65,6 +65,7 @@ class AlipaySide:
             "amount": 1234,
             "currency": "CNY",
             "subject": "一杯咖啡 & 50% off",
+            "created_at": datetime(2026, 11, 22, 14, 30, 0, tzinfo=UTC),
             "expires_at": datetime(2026, 11, 22, 16, 30, 0, 999_999, tzinfo=UTC),
         }
         return PayOrder(**(content | changes))

@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -125,6 +125,20 @@ class Request:
         """aiohttp closes uploaded files here; there are none."""
 
 
+class Quick(Protocol):
+    """A way for plain requests that goes round the parser: see quick.py."""
+
+    in_flight: int
+
+    def take(self, connection: Connection, data: bytes) -> bool:
+        """Take what arrived on an idle connection, or leave it."""
+        ...
+
+    def close(self, on_quiet: Callable[[], None]) -> None:
+        """Take no more; `on_quiet` is called after each answer from now on."""
+        ...
+
+
 Dispatch = Callable[[Request], Awaitable[Reply]]
 Observe = Callable[[str, str, int, float], None]
 OnError = Callable[[Request, BaseException], None]
@@ -152,6 +166,7 @@ class HttpServer:
         dispatch: Dispatch = _call_handler,
         observe: Observe | None = None,
         on_error: OnError | None = None,
+        quick: Quick | None = None,
         connections_max: int = CONNECTIONS_MAX,
         pure_parser_allowed: bool = False,
     ) -> None:
@@ -161,6 +176,7 @@ class HttpServer:
         self._dispatch = dispatch
         self._observe = observe
         self._on_error = on_error
+        self._quick = quick
         self._connections_max = connections_room(connections_max)
         self._listeners: list[asyncio.Server] = []
         self._server: LimitedServer | None = None
@@ -191,6 +207,7 @@ class HttpServer:
                 overloaded=self._overloaded,
                 on_gone=self._connection_is_gone,
                 connections_max=self._connections_max,
+                take=None if self._quick is None else self._quick.take,
             )
         where: dict[str, Any] = {"host": host, "port": port} if sock is None else {"sock": sock}
         if ssl_context is not None:
@@ -229,6 +246,9 @@ class HttpServer:
         For the time between "not ready" and `drain`, so that clients leave by themselves.
         """
         self._is_draining = True
+        if self._quick is not None:
+            # Whoever is told good-bye is told so by the careful way.
+            self._quick.close(self._connection_is_gone)
 
     async def drain(self, timeout_s: float) -> bool:
         """Stop listening, close idle connections, let requests end; the rest is cut in the end.
@@ -260,7 +280,8 @@ class HttpServer:
         return ended
 
     def _is_quiet(self) -> bool:
-        return self.requests_in_flight == 0 and self.open_connections == 0
+        under_way = 0 if self._quick is None else self._quick.in_flight
+        return self.requests_in_flight + under_way == 0 and self.open_connections == 0
 
     def _connection_is_gone(self) -> None:
         if self._is_draining and self._is_quiet():

@@ -7,8 +7,9 @@ them, and each row is written once.
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Protocol
 
 import asyncpg
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain import chart, ids
 from gateway.domain.change import Change, Need, Writes
 from gateway.domain.errors import TillgateError
+from gateway.domain.fresh import FreshPayment
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
 from gateway.domain.lifecycle import IllegalTransition
 from gateway.domain.payment import Payment
@@ -70,22 +72,145 @@ class GuardLost(Exception):
 
 
 NOTHING = Writes()
+FRESH_TYPES = ("payment.created",)
+
+_place_of = attrgetter("place")
 
 
 class Submitted:
-    """A Change in the committer's hands, and what became of it."""
+    """A Change in the committer's hands, and what became of it.
 
-    __slots__ = ("at", "change", "error", "followers", "future", "rows", "told", "writes")
+    `place` names merchant and number of a create; `fresh` is what it writes the short way; `types`
+    are the events that it told.
+    """
+
+    __slots__ = (
+        "_change",
+        "_future",
+        "at",
+        "error",
+        "followers",
+        "fresh",
+        "merchant_id",
+        "place",
+        "rows",
+        "types",
+        "writes",
+    )
 
     def __init__(self, change: Change, future: asyncio.Future[Writes], at: float) -> None:
-        self.change = change
-        self.future = future
+        number = change.number
+        self._change: Change | None = change
+        self._future: asyncio.Future[Writes] | None = future
+        self.merchant_id = change.merchant_id
+        self.place = None if number is None else (change.merchant_id, number.kind, number.key)
+        self.fresh = fresh.fresh_of(change)
         self.at = at
         self.error: BaseException | None = None
         self.writes: Writes = NOTHING
         self.rows: MerchantRows | None = None
-        self.followers: list[Submitted] = []
-        self.told: list[Told] = []
+        self.followers: list[Submitted] | None = None
+        self.types: Sequence[str] = ()
+
+    @property
+    def change(self) -> Change:
+        """What is to be decided."""
+        assert self._change is not None
+        return self._change
+
+    def follow(self, follower: "Submitted") -> None:
+        """Let an equal create wait for this one's row."""
+        if self.followers is None:
+            self.followers = []
+        self.followers.append(follower)
+
+    def wrote_fresh(self) -> None:
+        """It was written the short way."""
+        self.error = None
+        self.writes = self.change.fresh or NOTHING
+        self.types = FRESH_TYPES
+        if self.followers:
+            self.rows = _rows_of(self.writes, self.merchant_id)
+
+    def succeed(self) -> None:
+        """It is durable: tell whoever submitted it, unless he was told otherwise."""
+        assert self._future is not None
+        if not self._future.done():
+            self._future.set_result(self.writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever submitted it, unless he was told before."""
+        assert self._future is not None
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+class Quick(Protocol):
+    """A fresh payment whose submitter waits for no future: he is called, at most once.
+
+    `done`: it is durable as it is. `became`: it went the long way, with this outcome. `failed`: as
+    a future's exception. `change` makes the same Change that the long way decides.
+    """
+
+    @property
+    def fresh(self) -> FreshPayment: ...
+    def change(self) -> Change: ...
+    def done(self) -> None: ...
+    def became(self, writes: Writes) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+
+
+class QuickSubmitted(Submitted):
+    """A quick payment in the committer's hands; its Change is made only if it is needed."""
+
+    __slots__ = ("_is_told", "_quick", "_went_short")
+
+    def __init__(self, quick: Quick, at: float) -> None:
+        # Submitted's own beginning would make the Change.
+        self._quick = quick
+        self._is_told = False
+        self._went_short = False
+        self._change = None
+        self.fresh = written = quick.fresh
+        self.merchant_id = written.merchant_id
+        self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
+        self.at = at
+        self.error = None
+        self.rows = None
+        self.followers = None
+        self.types = ()
+
+    @property
+    def change(self) -> Change:
+        """What is to be decided, made when it is first asked for."""
+        if self._change is None:
+            self._change = self._quick.change()
+        return self._change
+
+    def wrote_fresh(self) -> None:
+        """It was written the short way."""
+        self.error = None
+        self._went_short = True
+        self.types = FRESH_TYPES
+        if self.followers:
+            self.writes = self.change.fresh or NOTHING
+            self.rows = _rows_of(self.writes, self.merchant_id)
+
+    def succeed(self) -> None:
+        """It is durable: tell whoever submitted it, unless he was told otherwise."""
+        if self._is_told:
+            return
+        self._is_told = True
+        if self._went_short:
+            self._quick.done()
+        else:
+            self._quick.became(self.writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever submitted it, unless he was told before."""
+        if not self._is_told:
+            self._is_told = True
+            self._quick.failed(error)
 
 
 class MerchantRows:
@@ -129,10 +254,6 @@ def _rows_of(writes: Writes, merchant_id: str) -> MerchantRows:
     return rows
 
 
-def _place(submitted: Submitted) -> tuple[str, Need | None]:
-    return submitted.change.merchant_id, submitted.change.number
-
-
 class Batch:
     """The Changes of one transaction."""
 
@@ -149,25 +270,20 @@ class Batch:
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be read first: all are new payments."""
-        return all(fresh.is_fresh(each.change) for each in self.changes)
+        return all(each.fresh is not None for each in self.changes)
 
     # --- the short way ---------------------------------------------------------------------------
 
     async def create(self, connection: asyncpg.Connection) -> str | None:
         """Write a batch of new payments in one statement; None if not all of it was new."""
-        ordered = sorted(self.changes, key=_place)
-        written = await fresh.create(connection, [each.change for each in ordered])
-        if written is None:
+        ordered = sorted(self.changes, key=_place_of)
+        payments = [each.fresh for each in ordered if each.fresh is not None]
+        transaction = await fresh.create(connection, payments)
+        if transaction is None:
             return None
-        transaction, lines = written
         self.went_short = True
-        for submitted, line in zip(ordered, lines, strict=True):
-            change = submitted.change
-            submitted.error = None
-            submitted.writes = writes = change.fresh or NOTHING
-            submitted.told = [Told(change, writes.lines[0], line, None)]
-            if submitted.followers:
-                submitted.rows = _rows_of(writes, change.merchant_id)
+        for submitted in ordered:
+            submitted.wrote_fresh()
         return transaction
 
     # --- the long way ----------------------------------------------------------------------------
@@ -184,7 +300,7 @@ class Batch:
         return transaction
 
     async def _take_heads(self, connection: asyncpg.Connection) -> str:
-        merchants = sorted({each.change.merchant_id for each in self.changes})
+        merchants = sorted({each.merchant_id for each in self.changes})
         records = await connection.fetch(
             SQL["take_heads"].text, [ids.to_hex(merchant) for merchant in merchants]
         )
@@ -194,9 +310,9 @@ class Batch:
             self._seqs[merchant] = record["seq"]
         for submitted in self.changes:
             submitted.writes = NOTHING
-            submitted.told = []
+            submitted.types = ()
             submitted.error = None
-            if submitted.change.merchant_id not in self._merchants:
+            if submitted.merchant_id not in self._merchants:
                 submitted.error = TillgateError(
                     "shard_unavailable", "The merchant is being moved; nothing was recorded."
                 )
@@ -257,9 +373,8 @@ class Batch:
         for place in writes.touched:
             self._touched[(change.merchant_id, place)] = None
         self._entries.extend(entries)
-        for line in writes.lines:
-            submitted.told.append(self._tell(rows, change, line))
-        self._told.extend(submitted.told)
+        self._told.extend([self._tell(rows, change, line) for line in writes.lines])
+        submitted.types = [line.type for line in writes.lines]
         submitted.writes = writes
         submitted.rows = rows
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
+from gateway.adapters.postgres.batch import Quick
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
 from gateway.domain import ids
@@ -53,6 +54,10 @@ class Shards:
     def submit(self, change: Change) -> Awaitable[Writes]:
         """Submit a Change to the merchant's shard."""
         return self.of(change.merchant_id).committer.submit(change)
+
+    def submit_quick(self, quick: Quick) -> None:
+        """Submit a fresh payment to the merchant's shard; its submitter is called in the end."""
+        self.of(quick.fresh.merchant_id).committer.submit_quick(quick)
 
     async def close(self) -> None:
         """Finish all commits, then end every connection."""

@@ -7,6 +7,7 @@ Randomness is drawn from the operating system in blocks, 62 bits for each id.
 import os
 import time
 
+from fastpath.identifier import make_identifier
 from gateway.domain import ids
 
 _BLOCK_IDS = 512
@@ -34,16 +35,17 @@ class RandomIds:
 
     def in_bucket(self, prefix: str, bucket: int) -> str:
         """A new id in a bucket (0..4095)."""
-        return ids.make(
-            prefix, at_ms=int(time.time() * 1000), bucket=bucket, random62=self._random62()
+        return make_identifier(prefix, int(time.time() * 1000), bucket, self._random62())[0]
+
+    def make_with_digits(self, prefix: str, merchant_id: str) -> tuple[str, str]:
+        """A new id in the merchant's bucket, and its 32 hexadecimal digits."""
+        return make_identifier(
+            prefix, int(time.time() * 1000), ids.bucket_of(merchant_id), self._random62()
         )
 
     def request_id(self) -> str:
         """A new `req_` id; it lives in logs and answers only, so its bucket is random."""
         random = self._random62()
-        return ids.make(
-            "req",
-            at_ms=int(time.time() * 1000),
-            bucket=random & (ids.BUCKETS - 1),
-            random62=random,
-        )
+        return make_identifier("req", int(time.time() * 1000), random & (ids.BUCKETS - 1), random)[
+            0
+        ]

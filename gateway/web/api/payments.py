@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.center.close import Close
-from gateway.center.pay import Order, Pay
+from gateway.center.pay import Created, Order, Pay
 from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.domain import cursor, ids
@@ -185,26 +185,41 @@ class Payments:
             actor=caller.key.id,
             request_id=request.request_id,
         )
+        return await self._created(
+            created, merchant_id=caller.merchant.id, request_id=request.request_id
+        )
+
+    async def created_reply(self, created: Created, *, merchant_id: str, request_id: str) -> Reply:
+        """The answer to a create that went the long way: a repeat is given time to settle."""
+        if created.replayed:
+            created = await self._pay.settled(created)
+        return await self._created(created, merchant_id=merchant_id, request_id=request_id)
+
+    async def _created(self, created: Created, *, merchant_id: str, request_id: str) -> Reply:
         payment = created.payment
         if created.replayed:
-            return await self._reply(200, payment, request, (REPLAYED,))
+            return await self._said(200, payment, merchant_id, request_id, (REPLAYED,))
         headers = (("Location", f"{PATH}/{payment.id}"),)
         if created.data is not None:
-            return json_reply(201, created.data, request_id=request.request_id, headers=headers)
-        return await self._reply(201, payment, request, headers)
+            return json_reply(201, created.data, request_id=request_id, headers=headers)
+        return await self._said(201, payment, merchant_id, request_id, headers)
 
-    async def _reply(
+    async def _reply(self, status: int, payment: Payment, request: Request) -> Reply:
+        return await self._said(status, payment, request.caller.merchant.id, request.request_id)
+
+    async def _said(
         self,
         status: int,
         payment: Payment,
-        request: Request,
+        merchant_id: str,
+        request_id: str,
         headers: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         if payment.customer is None:
             body = _encode(payments.view(payment))
         else:
-            body = (await self._render(request.caller.merchant.id, [payment]))[0]
-        return json_reply(status, body, request_id=request.request_id, headers=headers)
+            body = (await self._render(merchant_id, [payment]))[0]
+        return json_reply(status, body, request_id=request_id, headers=headers)
 
     async def _render(self, merchant_id: str, found: Sequence[Payment]) -> list[bytes]:
         customers = await self._query.customers(merchant_id, found)

@@ -1,8 +1,9 @@
 """One transaction's worth of Changes: what it loads, decides and writes.
 
-Law: a batch knows rows, not connections' fate; it is given a connection inside a transaction and
-leaves COMMIT to `commit.py`. Decisions see the rows as the Changes before them in the batch left
-them, and each row is written once.
+Law: a batch knows rows, not connections' fate; the long way is given a connection inside a
+transaction and leaves COMMIT to `lane.py`, the short way is one statement that commits itself.
+Decisions see the rows as the Changes before them in the batch left them, and each row is written
+once.
 """
 
 import asyncio
@@ -274,17 +275,19 @@ class Batch:
 
     # --- the short way ---------------------------------------------------------------------------
 
-    async def create(self, connection: asyncpg.Connection) -> str | None:
-        """Write a batch of new payments in one statement; None if not all of it was new."""
+    async def create(self, connection: asyncpg.Connection) -> bool:
+        """Write and commit a batch of new payments in one statement, outside a transaction.
+
+        False, and nothing is written, if not all of it was new.
+        """
         ordered = sorted(self.changes, key=_place_of)
         payments = [each.fresh for each in ordered if each.fresh is not None]
-        transaction = await fresh.create(connection, payments)
-        if transaction is None:
-            return None
+        if not await fresh.create(connection, payments):
+            return False
         self.went_short = True
         for submitted in ordered:
             submitted.wrote_fresh()
-        return transaction
+        return True
 
     # --- the long way ----------------------------------------------------------------------------
 

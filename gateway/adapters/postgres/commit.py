@@ -5,16 +5,17 @@ the last one was committing; when idle nothing waits.
 
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
-2. A batch of nothing but new payments is one statement (`fresh.py`). If fewer rows come
-   back than were sent (a repeat, a closed head, our own earlier run) it is rolled back and goes
+2. A batch of nothing but new payments is one statement (`fresh.py`), a transaction of its own. If
+   not all were new (a repeat, a closed head, our own earlier run) nothing is kept and it goes
    the long way: take the heads, load the needed rows, decide each Change again against the rows
    as those before it left them, write each row once where its version is the loaded one, move the
    heads by the rows really written. A Change that drops out has touched nothing.
 3. An error of the batch bisects it; the poisoned Change falls out alone.
-4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` is asked on another
-   connection until the transaction is over; then the batch is run again, which is always safe: a
-   row that carries our own id is our own earlier commit. (The status itself is not believed: after
-   a crash Postgres can give the number of a lost transaction to another one.)
+4. Nothing cancels a COMMIT. If its answer is lost, another connection asks for the transaction
+   (`pg_xact_status`), or for the server's process that ran it, until it is over; then the batch is
+   run again, which is always safe: a row that carries our own id is our own earlier commit. (The
+   status itself is not believed: after a crash Postgres can give the number of a lost transaction
+   to another one.)
 """
 
 import asyncio
@@ -273,7 +274,7 @@ class Committer:
                 await lane.write(batch)
             except CommitLost as lost:
                 lane.drop()
-                if tries < RECONNECTS_MAX and await lane.is_over(lost.transaction):
+                if tries < RECONNECTS_MAX and await lane.is_over(lost):
                     todo.append((part, tries + 1))
                 else:
                     self._refuse(part, unknown_outcome())

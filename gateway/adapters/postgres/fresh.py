@@ -68,10 +68,10 @@ def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment]) -> str | None:
-    """Write new payments; None if not all of them were new or some head is closed.
+async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment]) -> bool:
+    """Write and commit new payments, sorted by merchant, outside a transaction.
 
-    Otherwise the number of the transaction. `payments` must be sorted by merchant.
+    False, and nothing is written, if not all of them were new or some head is closed.
     """
     heads: dict[str, int] = {}
     rows = []
@@ -79,16 +79,18 @@ async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment
         merchant = payment.merchant_id
         heads[merchant] = line = heads.get(merchant, 0) + 1
         rows.append(_row(payment, len(heads), line))
-    record = await connection.fetchrow(
-        CREATE,
-        UNIT.join([ids.to_hex(merchant) for merchant in heads]),
-        UNIT.join([str(lines) for lines in heads.values()]),
-        GROUP.join(rows),
-        [payment.data for payment in payments],
-    )
-    if (record["made"], record["told"]) != (len(rows), len(rows)):
-        return None
-    return record["transaction"]
+    try:
+        await connection.fetchrow(
+            CREATE,
+            UNIT.join([ids.to_hex(merchant) for merchant in heads]),
+            UNIT.join([str(lines) for lines in heads.values()]),
+            GROUP.join(rows),
+            [payment.data for payment in payments],
+            len(rows),
+        )
+    except asyncpg.DivisionByZeroError:
+        return False
+    return True
 
 
 def _row(p: FreshPayment, head: int, line: int) -> str:

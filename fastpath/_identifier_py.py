@@ -9,6 +9,7 @@ from typing import Final
 from fastpath._arguments import wrong_type
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_TEXT_CHARS: Final = 26
 
 
 def make_identifier(prefix: str, at_ms: int, bucket: int, random62: int) -> tuple[str, str]:
@@ -31,3 +32,25 @@ def make_identifier(prefix: str, at_ms: int, bucket: int, random62: int) -> tupl
     number = at_ms << 80 | 0x7 << 76 | bucket << 64 | 0b10 << 62 | random62
     text = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
     return f"{prefix}_{text}", f"{number:032x}"
+
+
+def digits_of(prefix: str, text: str) -> str | None:
+    """The 32 hexadecimal digits of an id, None if `text` is no well-formed id with this prefix.
+
+    Raises TypeError if an argument is not a str.
+    """
+    if type(prefix) is not str:
+        raise wrong_type("prefix", "str", prefix)
+    if type(text) is not str:
+        raise wrong_type("text", "str", text)
+    head, characters = text[:-_TEXT_CHARS], text[-_TEXT_CHARS:]
+    if head != f"{prefix}_" or len(characters) != _TEXT_CHARS:
+        return None
+    if characters[0] > "7" or any(character not in _ALPHABET for character in characters):
+        return None
+    number = 0
+    for character in characters:
+        number = number << 5 | _ALPHABET.index(character)
+    if number >> 76 & 0xF != 0x7 or number >> 62 & 0b11 != 0b10:
+        return None
+    return f"{number:032x}"

@@ -1,4 +1,4 @@
-"""Identifiers: the text and the digits of a new id.
+"""Identifiers: the text and the digits of an id.
 
 Law. This is a door: it holds no logic, only the names of the twin that `fastpath._select` chose.
 """
@@ -6,8 +6,8 @@ Law. This is a door: it holds no logic, only the names of the twin that `fastpat
 from fastpath._select import IMPLEMENTATION
 
 if IMPLEMENTATION == "cython":
-    from fastpath._identifier_c import make_identifier
+    from fastpath._identifier_c import digits_of, make_identifier
 else:
-    from fastpath._identifier_py import make_identifier
+    from fastpath._identifier_py import digits_of, make_identifier
 
-__all__ = ["make_identifier"]
+__all__ = ["digits_of", "make_identifier"]

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 from gateway.adapters.http.client import ChannelHttp, WebhookHttp
 from gateway.adapters.local.wakeups import WakeupReceiver, WakeupSender
-from gateway.adapters.postgres.batch import Submitted
 from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
 from gateway.adapters.postgres.due import PostgresDue
@@ -31,6 +30,8 @@ from gateway.adapters.postgres.readiness import PostgresReadiness
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards
+from gateway.adapters.postgres.submitted import Submitted
+from gateway.adapters.postgres.views import PostgresViews
 from gateway.adapters.system.clock import SystemClock
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.root_keys import read_root_keys
@@ -69,7 +70,7 @@ from gateway.web.api.balance import Balance
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
 from gateway.web.api.payments import Payments
-from gateway.web.api.quick_payments import QuickCreatePayment
+from gateway.web.api.quick_payments import QuickCreatePayment, QuickGetPayment
 from gateway.web.api.refunds import Refunds
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.callbacks import Callbacks
@@ -347,7 +348,7 @@ class Gateway:
         quick = QuickLane(
             authenticator=authenticator,
             exact={(b"POST", b"/v1/payments"): self._quick_create},
-            below=(),
+            below=((b"GET", b"/v1/payments/", self._quick_get),),
             new_request_id=core.ids.request_id,
             trusted=core.settings.proxy_networks,
             observe=core.metrics.request,
@@ -376,6 +377,7 @@ class Gateway:
             sandbox=sandbox,
         )
         self._quick_create = QuickCreatePayment(quick_pay=core.quick_pay, payments=payments)
+        self._quick_get = QuickGetPayment(views=PostgresViews(core.shards), payments=payments)
         doors = (
             payments,
             Refunds(

@@ -13,7 +13,7 @@ timer. The time limit on bodies is held where bodies are read (server.py).
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web, web_protocol
 
@@ -79,6 +79,20 @@ def connections_room(connections_max: int = CONNECTIONS_MAX) -> int:
     if descriptors == resource.RLIM_INFINITY:
         return connections_max
     return max(1, min(connections_max, descriptors * DESCRIPTORS_SHARE_PERCENT // 100))
+
+
+class Quick(Protocol):
+    """A way for plain requests that goes round the parser: see quick.py."""
+
+    in_flight: int
+
+    def take(self, connection: "Connection", data: bytes) -> bool:
+        """Take what arrived on an idle connection, or leave it."""
+        ...
+
+    def close(self, on_quiet: Callable[[], None]) -> None:
+        """Take no more; `on_quiet` is called after each answer from now on."""
+        ...
 
 
 class LimitedServer(web.Server):

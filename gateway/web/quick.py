@@ -49,7 +49,16 @@ class QuickDoor(Protocol):
 class Exchange:
     """A quick request under way: who asked, and how it is answered, once."""
 
-    __slots__ = ("_begun", "_connection", "_lane", "caller", "door", "method", "path", "request_id")
+    __slots__ = (
+        "_begun",
+        "_connection",
+        "_lane",
+        "_target",
+        "caller",
+        "door",
+        "method",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -65,7 +74,7 @@ class Exchange:
         self.door = door
         self.caller = caller
         self.method = request.method.decode("ascii")
-        self.path = request.target.decode("ascii")
+        self._target = request.target
         self.request_id = lane.new_request_id()
 
     def answer(self, status_line: str, body: str, headers: str = "") -> None:
@@ -97,6 +106,11 @@ class Exchange:
     def carry_out(self, work: Awaitable[Reply]) -> None:
         """Answer with what a coroutine comes to: for what turned out to take longer."""
         self._lane.carry_out(self, work)
+
+    @property
+    def path(self) -> str:
+        """The path that was asked for."""
+        return self._target.decode("ascii")
 
     @property
     def is_http_1_0(self) -> bool:

@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -30,6 +30,7 @@ from gateway.web.limits import (
     HEADERS_BYTES_MAX,
     Connection,
     LimitedServer,
+    Quick,
     connections_room,
     require_seam,
 )
@@ -123,20 +124,6 @@ class Request:
 
     def _finish(self) -> None:
         """aiohttp closes uploaded files here; there are none."""
-
-
-class Quick(Protocol):
-    """A way for plain requests that goes round the parser: see quick.py."""
-
-    in_flight: int
-
-    def take(self, connection: Connection, data: bytes) -> bool:
-        """Take what arrived on an idle connection, or leave it."""
-        ...
-
-    def close(self, on_quiet: Callable[[], None]) -> None:
-        """Take no more; `on_quiet` is called after each answer from now on."""
-        ...
 
 
 Dispatch = Callable[[Request], Awaitable[Reply]]

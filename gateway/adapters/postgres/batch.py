@@ -6,56 +6,29 @@ Decisions see the rows as the Changes before them in the batch left them, and ea
 once.
 """
 
-import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 from msgspec.structs import replace
 
-from gateway.adapters.postgres import (
-    attempts,
-    callbacks,
-    fresh,
-    ledger,
-    notify_secrets,
-    payer_keys,
-    payments,
-    refunds,
-    unexpected_funds,
-    webhook_endpoints,
-)
+from gateway.adapters.postgres import fresh, ledger
 from gateway.adapters.postgres.journal import Told
 from gateway.adapters.postgres.journal import arrays as journal_arrays
 from gateway.adapters.postgres.journal import insert as insert_journal
+from gateway.adapters.postgres.merchant_rows import BY_KIND, LOADS, MerchantRows
 from gateway.adapters.postgres.statements import Statement, chain, load
-from gateway.adapters.postgres.tables import Load, Table
-from gateway.domain import chart, ids
-from gateway.domain.change import Change, Need, Writes
+from gateway.adapters.postgres.submitted import NOTHING, Submitted
+from gateway.domain import ids
+from gateway.domain.change import Change, Need
 from gateway.domain.errors import TillgateError
-from gateway.domain.fresh import FreshPayment
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
 from gateway.domain.lifecycle import IllegalTransition
 from gateway.domain.payment import Payment
 
 SQL = load(__file__.replace("batch", "commit"))
-
-TABLES: tuple[Table, ...] = (
-    payments.TABLE,
-    attempts.TABLE,
-    refunds.TABLE,
-    unexpected_funds.TABLE,
-    callbacks.TABLE,
-    payer_keys.TABLE,
-    webhook_endpoints.TABLE,
-    notify_secrets.TABLE,
-)
-_BY_KIND: dict[str, Table] = {table.kind: table for table in TABLES}
-_LOADS: dict[str, tuple[Table, Load]] = {
-    kind: (table, each) for table in TABLES for kind, each in table.loads.items()
-}
 
 log = logging.getLogger("tillgate.commit")
 
@@ -72,187 +45,7 @@ class GuardLost(Exception):
     """A guarded write hit fewer rows than it was given: somebody wrote without the head."""
 
 
-NOTHING = Writes()
-FRESH_TYPES = ("payment.created",)
-
 _place_of = attrgetter("place")
-
-
-class Submitted:
-    """A Change in the committer's hands, and what became of it.
-
-    `place` names merchant and number of a create; `fresh` is what it writes the short way; `types`
-    are the events that it told.
-    """
-
-    __slots__ = (
-        "_change",
-        "_future",
-        "at",
-        "error",
-        "followers",
-        "fresh",
-        "merchant_id",
-        "place",
-        "rows",
-        "types",
-        "writes",
-    )
-
-    def __init__(self, change: Change, future: asyncio.Future[Writes], at: float) -> None:
-        number = change.number
-        self._change: Change | None = change
-        self._future: asyncio.Future[Writes] | None = future
-        self.merchant_id = change.merchant_id
-        self.place = None if number is None else (change.merchant_id, number.kind, number.key)
-        self.fresh = fresh.fresh_of(change)
-        self.at = at
-        self.error: BaseException | None = None
-        self.writes: Writes = NOTHING
-        self.rows: MerchantRows | None = None
-        self.followers: list[Submitted] | None = None
-        self.types: Sequence[str] = ()
-
-    @property
-    def change(self) -> Change:
-        """What is to be decided."""
-        assert self._change is not None
-        return self._change
-
-    def follow(self, follower: "Submitted") -> None:
-        """Let an equal create wait for this one's row."""
-        if self.followers is None:
-            self.followers = []
-        self.followers.append(follower)
-
-    def wrote_fresh(self) -> None:
-        """It was written the short way."""
-        self.error = None
-        self.writes = self.change.fresh or NOTHING
-        self.types = FRESH_TYPES
-        if self.followers:
-            self.rows = _rows_of(self.writes, self.merchant_id)
-
-    def succeed(self) -> None:
-        """It is durable: tell whoever submitted it, unless he was told otherwise."""
-        assert self._future is not None
-        if not self._future.done():
-            self._future.set_result(self.writes)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell whoever submitted it, unless he was told before."""
-        assert self._future is not None
-        if not self._future.done():
-            self._future.set_exception(error)
-
-
-class Quick(Protocol):
-    """A fresh payment whose submitter waits for no future: he is called, at most once.
-
-    `done`: it is durable as it is. `became`: it went the long way, with this outcome. `failed`: as
-    a future's exception. `change` makes the same Change that the long way decides.
-    """
-
-    @property
-    def fresh(self) -> FreshPayment: ...
-    def change(self) -> Change: ...
-    def done(self) -> None: ...
-    def became(self, writes: Writes) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-
-
-class QuickSubmitted(Submitted):
-    """A quick payment in the committer's hands; its Change is made only if it is needed."""
-
-    __slots__ = ("_is_told", "_quick", "_went_short")
-
-    def __init__(self, quick: Quick, at: float) -> None:
-        # Submitted's own beginning would make the Change.
-        self._quick = quick
-        self._is_told = False
-        self._went_short = False
-        self._change = None
-        self.fresh = written = quick.fresh
-        self.merchant_id = written.merchant_id
-        self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
-        self.at = at
-        self.error = None
-        self.rows = None
-        self.followers = None
-        self.types = ()
-
-    @property
-    def change(self) -> Change:
-        """What is to be decided, made when it is first asked for."""
-        if self._change is None:
-            self._change = self._quick.change()
-        return self._change
-
-    def wrote_fresh(self) -> None:
-        """It was written the short way."""
-        self.error = None
-        self._went_short = True
-        self.types = FRESH_TYPES
-        if self.followers:
-            self.writes = self.change.fresh or NOTHING
-            self.rows = _rows_of(self.writes, self.merchant_id)
-
-    def succeed(self) -> None:
-        """It is durable: tell whoever submitted it, unless he was told otherwise."""
-        if self._is_told:
-            return
-        self._is_told = True
-        if self._went_short:
-            self._quick.done()
-        else:
-            self._quick.became(self.writes)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell whoever submitted it, unless he was told before."""
-        if not self._is_told:
-            self._is_told = True
-            self._quick.failed(error)
-
-
-class MerchantRows:
-    """The rows of one merchant within a batch, under every key by which they were asked for."""
-
-    __slots__ = ("accounts", "accounts_loaded", "loaded", "merchant_id", "rows")
-
-    def __init__(self, merchant_id: str) -> None:
-        self.merchant_id = merchant_id
-        self.rows: dict[Need, Any] = {}
-        self.loaded: dict[Need, int] = {}  # versions as stored, by place
-        self.accounts: dict[tuple[str, str], Account] = {}
-        self.accounts_loaded: dict[tuple[str, str], int] = {}
-
-    def get(self, need: Need) -> Any:
-        """The row, or None. Rows are kept by place; other keys lead there."""
-        found = self.rows.get(need)
-        return self.rows.get(found) if type(found) is Need else found
-
-    def account(self, code: str, currency: str) -> Account:
-        """The account, opened empty if it does not exist."""
-        key = (code, currency)
-        account = self.accounts.get(key)
-        if account is None:
-            account = self.accounts[key] = chart.opened(self.merchant_id, code, currency)
-        return account
-
-    def keep(self, row: Any) -> None:
-        """Keep a row under its place, and its place under every other key."""
-        place = row.place
-        self.rows[place] = row
-        for kind, each in _BY_KIND[place.kind].loads.items():
-            if kind != place.kind:
-                self.rows[Need(kind, each.key_of(row))] = place
-
-
-def _rows_of(writes: Writes, merchant_id: str) -> MerchantRows:
-    rows = MerchantRows(merchant_id)
-    for row in writes.rows:
-        rows.keep(row)
-    return rows
 
 
 class Batch:
@@ -331,7 +124,7 @@ class Batch:
             for code, currency in change.accounts:
                 accounts[(change.merchant_id, code, currency)] = None
         for kind, keys in wanted.items():
-            table, each = _LOADS[kind]
+            table, each = LOADS[kind]
             pairs = sorted(keys)
             records = await connection.fetch(
                 each.statement.text,
@@ -409,7 +202,7 @@ class Batch:
             rows = self._merchants[merchant]
             by_table.setdefault(place.kind, []).append((rows.rows[place], rows.loaded.get(place)))
         for kind, pairs in by_table.items():
-            table = _BY_KIND[kind]
+            table = BY_KIND[kind]
             new = [row for row, loaded in pairs if loaded is None]
             old = [(row, loaded) for row, loaded in pairs if loaded is not None]
             if new:
@@ -439,7 +232,7 @@ class Batch:
             if (merchant, place) not in self._dirty:
                 by_kind.setdefault(place.kind, []).append((merchant, place.key))
         for kind, pairs in by_kind.items():
-            touch = _BY_KIND[kind].touch
+            touch = BY_KIND[kind].touch
             if touch is None:
                 raise GuardLost(f"{kind} rows count no repeats")
             arrays = [[ids.to_hex(m) for m, _ in pairs], [ids.to_hex(key) for _, key in pairs]]

@@ -24,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from gateway.adapters.postgres.batch import Batch, BatchRefused, Quick, QuickSubmitted, Submitted
+from gateway.adapters.postgres.batch import Batch, BatchRefused
 from gateway.adapters.postgres.lane import (
     DISCONNECTED,
     TRANSIENT,
@@ -33,6 +33,7 @@ from gateway.adapters.postgres.lane import (
     Lane,
     unknown_outcome,
 )
+from gateway.adapters.postgres.submitted import Quick, QuickSubmitted, Submitted
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
-from gateway.adapters.postgres.batch import Quick
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
+from gateway.adapters.postgres.submitted import Quick
 from gateway.domain import ids
 from gateway.domain.change import Change, Writes
 

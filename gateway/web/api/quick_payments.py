@@ -3,6 +3,9 @@
 Law: shape only, as in `payments`; what is answered here is what `Payments` would answer.
 """
 
+from typing import Protocol
+
+from fastpath.identifier import digits_of
 from fastpath.order import PlainOrder, read_order
 from fastpath.request import PlainRequest
 from gateway.center.pay import Created
@@ -12,6 +15,16 @@ from gateway.web.api.payments import PATH, Payments
 from gateway.web.quick import Exchange
 
 CREATED = "HTTP/1.1 201 Created"
+FOUND = "HTTP/1.1 200 OK"
+BELOW = f"{PATH}/".encode()
+
+
+class Views(Protocol):
+    """Payments as their newest event tells them."""
+
+    def ask(self, merchant_id: str, payment_hex: str, told: "_Reader") -> None:
+        """Have `told` called with the view, or with None if there is no telling."""
+        ...
 
 
 class QuickCreatePayment:
@@ -66,3 +79,47 @@ class _Asker:
     def refused(self, error: BaseException) -> None:
         """A refusal, or nobody knows."""
         self._exchange.fail(error)
+
+
+class QuickGetPayment:
+    """`GET /v1/payments/{payment_id}` without a query."""
+
+    name = "get_payment"
+    scope = "payments.read"
+
+    def __init__(self, *, views: Views, payments: Payments) -> None:
+        self._views = views
+        self._payments = payments
+
+    def read(self, request: PlainRequest) -> str | None:
+        """The digits of the payment's id, if the path ends with one."""
+        return digits_of("pay", request.target[len(BELOW) :].decode("ascii"))
+
+    def begin(self, asked: str, exchange: Exchange) -> bool:
+        """Ask for the view."""
+        self._views.ask(exchange.caller.merchant.id, asked, _Reader(exchange, self._payments))
+        return True
+
+
+class _Reader:
+    """Answers an exchange with a payment."""
+
+    __slots__ = ("_exchange", "_payments")
+
+    def __init__(self, exchange: Exchange, payments: Payments) -> None:
+        self._exchange = exchange
+        self._payments = payments
+
+    def __call__(self, view: str | None) -> None:
+        """The view, or a careful look."""
+        exchange = self._exchange
+        if view is not None:
+            exchange.answer(FOUND, view)
+            return
+        exchange.carry_out(
+            self._payments.found_reply(
+                exchange.path[len(BELOW) :],
+                merchant_id=exchange.caller.merchant.id,
+                request_id=exchange.request_id,
+            )
+        )

@@ -345,7 +345,7 @@ class Gateway:
             self.router.add(route)
         authenticator = Authenticator(directory=core.directory, clock=core.clock)
         dispatch = authenticated(authenticator, trusted=core.settings.proxy_networks)
-        quick = QuickLane(
+        self.quick = QuickLane(
             authenticator=authenticator,
             exact={(b"POST", b"/v1/payments"): self._quick_create},
             below=((b"GET", b"/v1/payments/", self._quick_get),),
@@ -356,7 +356,7 @@ class Gateway:
         )
         self.server = HttpServer(
             self.router,
-            quick=quick,
+            quick=self.quick,
             new_request_id=core.ids.request_id,
             dispatch=with_request_id(dispatch),
             observe=core.metrics.request,

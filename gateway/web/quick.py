@@ -129,7 +129,8 @@ class Exchange:
 
 
 class QuickLane:
-    """The quick way into a server. `doors` are found by method and path, the last by its prefix."""
+    """The quick way into a server: `exact` doors are found by method and target, those `below` by
+    method and the beginning of the target. `taken` counts what was taken."""
 
     def __init__(
         self,
@@ -144,6 +145,7 @@ class QuickLane:
     ) -> None:
         self.new_request_id = new_request_id
         self.in_flight = 0
+        self.taken = 0
         self.is_closed = False
         self.on_quiet: Callable[[], None] | None = None
         self._authenticator = authenticator
@@ -180,6 +182,7 @@ class QuickLane:
         exchange = Exchange(self, connection, door, caller, request)
         connection.begin_quick()
         self.in_flight += 1
+        self.taken += 1
         try:
             begun = door.begin(asked, exchange)
         except Exception as error:
@@ -187,6 +190,7 @@ class QuickLane:
             return True
         if not begun:
             self.in_flight -= 1
+            self.taken -= 1
             connection.leave_quick()
         return begun
 

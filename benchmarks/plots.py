@@ -1,0 +1,76 @@
+"""Plots of the results, as SVG that shows itself without scripts or anything from elsewhere.
+
+Law: made from the saved results alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pygal
+from pygal.style import LightSolarizedStyle
+
+WIDTH, HEIGHT = 900, 480
+
+
+def drawn(results: Mapping[str, Any]) -> dict[str, bytes]:
+    """The plots that these results are enough for, by name."""
+    plots: dict[str, bytes] = {}
+    if "connections" in results:
+        table = results["connections"]["tables"][0]
+        plots["throughput"] = _lines(
+            table, "Creates per second over connections", {"tillgate": "req/s", "hello": 2}
+        )
+        plots["latency"] = _lines(
+            table,
+            "Latency over connections, ms",
+            {"tillgate p50": 3, "hello p50": 4, "tillgate p99": 5, "hello p99": 6},
+            logarithmic=True,
+        )
+    if "services" in results:
+        players = {each["name"]: each["medians"]["rate"] for each in results["services"]["players"]}
+        if "create" in results:
+            medians = {each["name"]: each["medians"] for each in results["create"]["players"]}
+            players["hello (no signature, no database)"] = medians["hello"]["rate"]
+        plots["rivals"] = _bars("Creates per second", players)
+    if "create" in results:
+        players = {each["name"]: each["medians"]["cpu_us"] for each in results["create"]["players"]}
+        plots["cpu"] = _bars("CPU time of the program per request, microseconds", players)
+    if "rows" in results:
+        plots["rows"] = _lines(
+            results["rows"]["tables"][0],
+            "Creates per second over payments in the table",
+            {"tillgate": 1},
+        )
+    return plots
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "js": (),
+        "style": LightSolarizedStyle,
+        "legend_at_bottom": True,
+        "disable_xml_declaration": False,
+        "show_dots": True,
+    }
+
+
+def _lines(
+    table: Mapping[str, Any], title: str, series: Mapping[str, str | int], **more: Any
+) -> bytes:
+    """A line for each series over the table's first column; a column by its head or place."""
+    chart = pygal.Line(title=title, **_settings(), **more)
+    chart.x_labels = [f"{row[0]:,}" for row in table["rows"]]
+    for name, column in series.items():
+        place = column if isinstance(column, int) else table["head"].index(column)
+        chart.add(name, [row[place] for row in table["rows"]])
+    return bytes(chart.render())
+
+
+def _bars(title: str, values: Mapping[str, float]) -> bytes:
+    chart = pygal.HorizontalBar(title=title, print_values=True, show_legend=True, **_settings())
+    chart.value_formatter = lambda value: f"{value:,.0f}"
+    for name, value in values.items():
+        chart.add(name, value)
+    return bytes(chart.render())

@@ -29,8 +29,9 @@ from benchmarks.stage import Stage
 ROUNDS, SECONDS = 7, 4.0
 ROUNDS_QUICK, SECONDS_QUICK = 1, 2.0
 TABLE_CHARS = 120
-DISK_BYTES_MIN = 60 * 10**9
-DISK_BYTES_MIN_QUICK = 4 * 10**9
+DISK_BYTES_MIN = 4 * 10**9
+DISK_BYTES_PER_ROW = 4_000  # table, indexes, journal row, and what the log keeps of it
+ROWS_MAX, ROWS_MAX_QUICK = 10_000_000, 50_000
 
 
 async def run(given: argparse.Namespace, console: Console) -> bool:
@@ -58,7 +59,7 @@ async def run(given: argparse.Namespace, console: Console) -> bool:
         folder = Path(name)
         folder.chmod(0o711)
         plan = plan_of(given, cores, folder)
-        check_disk(folder, quick=given.quick, names=[each.name for each in chosen])
+        check_disk(plan, [each.name for each in chosen])
         async with Stage(plan, tell=lambda line: console.print(f"    {line}")) as stage:
             left = sum(expected.values())
             for number, each in enumerate(chosen, start=1):
@@ -100,17 +101,18 @@ def plan_of(given: argparse.Namespace, cores: processes.Cores, folder: Path) -> 
         seconds=given.seconds or (SECONDS_QUICK if given.quick else SECONDS),
         connections=given.connections,
         quick=given.quick,
+        rows_max=given.rows_max or (ROWS_MAX_QUICK if given.quick else ROWS_MAX),
     )
 
 
-def check_disk(folder: Path, *, quick: bool, names: list[str]) -> None:
+def check_disk(plan: Plan, names: list[str]) -> None:
     """Refuse to fill a disk. Exits."""
-    needed = DISK_BYTES_MIN if "rows" in names and not quick else DISK_BYTES_MIN_QUICK
-    free = shutil.disk_usage(folder).free
+    needed = DISK_BYTES_MIN + ("rows" in names) * plan.rows_max * DISK_BYTES_PER_ROW
+    free = shutil.disk_usage(plan.folder).free
     if free < needed:
         sys.exit(
-            f"bench: {folder} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} are needed: name "
-            "another place with --folder, or leave `rows` out."
+            f"bench: {plan.folder} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} are needed: "
+            "name another place with --folder, fewer rows with --rows-max, or leave `rows` out."
         )
 
 
@@ -129,6 +131,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help=f"of each program ({ROUNDS})")
     parser.add_argument("--seconds", type=float, help=f"of a round ({SECONDS:g})")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--rows-max", type=int, help=f"largest table of `rows` ({ROWS_MAX:,})")
     parser.add_argument("--generator", choices=load.GENERATORS, default=load.default_generator())
     parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile")
     given = parser.parse_args()

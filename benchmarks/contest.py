@@ -19,7 +19,8 @@ Play = Callable[[int], Awaitable[Round]]
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is made: seconds of a round, number of rounds, connections, generator.
 
-    `quick` says that the figures only show that everything works: short, few, small.
+    `quick` says that the figures only show that everything works: short, few, small. `rows_max` is
+    the largest table that is filled.
     """
 
     cores: Cores
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     connections: int
     quick: bool = False
+    rows_max: int = 10_000_000
 
     async def run(
         self,

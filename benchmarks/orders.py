@@ -77,7 +77,7 @@ class Orders:
         self._plan = plan
         self._run = f"{name}-{secrets.token_hex(3)}"
         self._merchants = house.merchants if merchants is None else merchants
-        self._rate = 0.0
+        self._rates: dict[int, float] = {}  # by connections
 
     async def check(self) -> None:
         """Orders whose every answer is looked at. Raises `RunVoid`."""
@@ -97,9 +97,10 @@ class Orders:
         def replay(file: Path) -> Awaitable[Round]:
             return plan.run(self.house.target, file, connections=connections, seconds=seconds)
 
-        count = int((self._rate or RATE_FIRST) * RESERVE * seconds)
+        known = self._rates.get(connections, 0.0)
+        count = int((known or RATE_FIRST) * RESERVE * seconds)
         measured = await self.play_by(replay, number=number, count=count, under_way=connections)
-        self._rate = max(self._rate, measured.rate)
+        self._rates[connections] = max(known, measured.rate)
         return measured
 
     async def play_by(

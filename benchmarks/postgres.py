@@ -43,12 +43,8 @@ class Copies:
             rows = await rows_between(connection, first=first, last=last)
             if len(rows) != made.proven - before:
                 raise RunVoid(f"COPY found {len(rows)} rows of {made.proven - before}")
-            self.grouped_us.append(
-                await copied(connection, rows, group=group, postgres_pid=pid)
-            )
-            self.whole_us.append(
-                await copied(connection, rows, group=len(rows), postgres_pid=pid)
-            )
+            self.grouped_us.append(await copied(connection, rows, group=group, postgres_pid=pid))
+            self.whole_us.append(await copied(connection, rows, group=len(rows), postgres_pid=pid))
         finally:
             await connection.close()
         return measured

@@ -15,7 +15,7 @@ from benchmarks.stage import Stage
 NAME = "rows"
 ABOUT = "create with 10 million payments in the table, beside 10 thousand"
 SMALL = 10_000
-STEPS, STEPS_QUICK = (100_000, 1_000_000, 10_000_000), (50_000,)
+STEPS = (100_000, 1_000_000, 10_000_000)
 ROUNDS_MAX, ROUNDS_LAST_MAX = 3, 5
 VERIFIED_MAX = 200_000
 HEAD = ["payments", "req/s", "of 10 000", "p50 ms", "p99 ms", "CPU us", "Postgres us"]
@@ -36,7 +36,7 @@ class Grown:
 async def measure(stage: Stage) -> Finding:
     """The table, and the largest against the smallest. Raises `RunVoid`."""
     plan = stage.plan
-    steps = STEPS_QUICK if plan.quick else STEPS
+    steps = [*(step for step in STEPS if step < plan.rows_max), plan.rows_max]
     players: list[Player] = []
     rows: list[list[Cell]] = []
     async with (

@@ -43,6 +43,9 @@ select id, merchant_order_no, amount, currency, subject, status, metadata, creat
 from payments where merchant_id = $1 and merchant_order_no = $2
 """
 
+SHOWN = ("id", "merchant_order_no", "amount", "currency", "subject", "status", "created_at",
+         "expires_at", "version")  # fmt: skip
+
 Number = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Amount = Annotated[int, msgspec.Meta(ge=1, le=999_999_999_999)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
@@ -137,7 +140,7 @@ async def create(request: web.Request) -> web.Response:
     found = await request.app[POOL].fetchrow(READ, merchant_id, order.merchant_order_no)
     if found["fingerprint"] != fingerprint:
         return answer(409, encode({"detail": "this number belongs to another order"}))
-    fields = {name: found[name] for name in found.keys() - {"fingerprint", "metadata"}}
+    fields = {name: found[name] for name in SHOWN}
     metadata = msgspec.json.decode(found["metadata"], type=dict[str, str])
     return answer(200, encode(PaymentView(object="payment", metadata=metadata, **fields)))
 

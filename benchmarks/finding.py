@@ -5,6 +5,7 @@ rounds; every figure of a player is a median of rounds. All forms of a report (s
 plots) are made from these values.
 """
 
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from benchmarks.load import Round
 
 Cell = str | int | float
+Row = Sequence[Cell]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     head: list[str]
-    rows: list[list[Cell]]
+    rows: Sequence[Row]
 
 
 class Finding(msgspec.Struct, kw_only=True):

@@ -5,7 +5,8 @@ kernel's own count, read while it is idle. What grows with the number of payment
 """
 
 from benchmarks import processes
-from benchmarks.finding import Finding, Player, Table, Verdict
+from benchmarks.finding import Finding, Player, Row, Table, Verdict
+from benchmarks.load import Round
 from benchmarks.orders import Orders
 from benchmarks.stage import Stage
 
@@ -22,13 +23,13 @@ async def measure(stage: Stage) -> Finding:
     marks = MARKS_QUICK if plan.quick else MARKS
     seconds = plan.seconds if plan.quick else SECONDS
     held: list[float] = []
-    rows = []
+    rows: list[Row] = []
     async with stage.own_house(NAME) as house:
         made = Orders(house, plan, name=NAME)
         await made.check()
         pid = house.target.pids[0]
         rows.append([0, round(processes.resident_bytes(pid) / MB, 1)])
-        rounds = []
+        rounds: list[Round] = []
         for mark in marks:
             while made.proven < mark:
                 rounds.append(await made.play(len(rounds) + 1, seconds=seconds))

@@ -20,7 +20,7 @@ async def measure(stage: Stage) -> Finding:
     count = MERCHANTS_QUICK if plan.quick else MERCHANTS
     async with stage.own_house(NAME, merchants=count) as house:
         hot = house.merchants[:1]
-        players = {
+        players: dict[str, Orders | Callbacks] = {
             "create, one": Orders(house, plan, name="hot", merchants=hot),
             "create, many": Orders(house, plan, name="many"),
             "callback, one": Callbacks(house, plan, name="hot-callback", merchants=hot),

@@ -3,6 +3,7 @@
 Law: made from the saved results alone.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ import pygal
 from pygal.style import LightSolarizedStyle
 
 WIDTH, HEIGHT = 900, 480
+# Tooltips that a document does not need.
+_SCRIPT = re.compile(rb"<script.*?</script>", re.DOTALL)
 
 
 def drawn(results: Mapping[str, Any]) -> dict[str, bytes]:
@@ -18,7 +21,7 @@ def drawn(results: Mapping[str, Any]) -> dict[str, bytes]:
     if "connections" in results:
         table = results["connections"]["tables"][0]
         plots["throughput"] = _lines(
-            table, "Creates per second over connections", {"tillgate": "req/s", "hello": 2}
+            table, "Creates per second over connections", {"tillgate": 1, "hello": 2}
         )
         plots["latency"] = _lines(
             table,
@@ -56,16 +59,13 @@ def _settings() -> dict[str, Any]:
     }
 
 
-def _lines(
-    table: Mapping[str, Any], title: str, series: Mapping[str, str | int], **more: Any
-) -> bytes:
-    """A line for each series over the table's first column; a column by its head or place."""
+def _lines(table: Mapping[str, Any], title: str, series: Mapping[str, int], **more: Any) -> bytes:
+    """A line for each series (the place of its column) over the table's first column."""
     chart = pygal.Line(title=title, **_settings(), **more)
     chart.x_labels = [f"{row[0]:,}" for row in table["rows"]]
     for name, column in series.items():
-        place = column if isinstance(column, int) else table["head"].index(column)
-        chart.add(name, [row[place] for row in table["rows"]])
-    return bytes(chart.render())
+        chart.add(name, [row[column] for row in table["rows"]])
+    return _SCRIPT.sub(b"", chart.render())
 
 
 def _bars(title: str, values: Mapping[str, float]) -> bytes:
@@ -73,4 +73,4 @@ def _bars(title: str, values: Mapping[str, float]) -> bytes:
     chart.value_formatter = lambda value: f"{value:,.0f}"
     for name, value in values.items():
         chart.add(name, value)
-    return bytes(chart.render())
+    return _SCRIPT.sub(b"", chart.render())

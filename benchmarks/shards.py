@@ -7,6 +7,7 @@ per payment, because a single machine gets no faster by being divided.
 
 import contextlib
 
+from benchmarks.contest import Play
 from benchmarks.finding import Finding, Player, Table, Verdict
 from benchmarks.load import Round
 from benchmarks.orders import Orders
@@ -35,7 +36,7 @@ async def measure(stage: Stage) -> Finding:
             made[shards] = Orders(house, plan, name=f"{NAME}-{shards}")
             await made[shards].check()
 
-        def play_of(orders: Orders):  # type: ignore[no-untyped-def]
+        def play_of(orders: Orders) -> Play:
             async def play(number: int) -> Round:
                 return await orders.play(number, connections=CONNECTIONS)
 

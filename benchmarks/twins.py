@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmarks import requests
-from benchmarks.finding import Finding, Table, Verdict
+from benchmarks.finding import Finding, Row, Table, Verdict
 from benchmarks.load import RunVoid
 from benchmarks.requests import Signer
 from benchmarks.stage import Stage
@@ -132,7 +132,7 @@ async def measure(stage: Stage) -> Finding:
         calls[f"{name}, pure"], calls[f"{name}, compiled"] = first, second
     took = nanoseconds(calls, quick=stage.plan.quick)
     ratios = {name: took[f"{name}, pure"] / took[f"{name}, compiled"] for name in subjects}
-    rows = [
+    rows: list[Row] = [
         [name, round(took[f"{name}, pure"]), round(took[f"{name}, compiled"]), round(value, 2)]
         for name, value in ratios.items()
     ]

@@ -27,7 +27,7 @@ class Prebuilt(web.StreamResponse):
         """The connection stays."""
         return True
 
-    async def prepare(self, request: web.BaseRequest) -> None:  # type: ignore[override]
+    async def prepare(self, request: web.BaseRequest) -> None:
         """Write all of it."""
         transport = request.transport
         if transport is not None:

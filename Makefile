@@ -81,7 +81,7 @@ test-system: $(BUILT) ## Tests against Debian's own programs (postgresql-15)
 ##@ Measure
 
 .PHONY: bench
-bench: $(BUILT) $(RIVALS) ## Against hello, rival services, COPY and our own twins; 45 min (ARGS=--quick: 9)
+bench: $(BUILT) $(RIVALS) ## Against hello, rival services, COPY and our own twins; 45 min (ARGS=--quick: 5)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: load

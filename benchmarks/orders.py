@@ -54,6 +54,18 @@ def orders(merchants: Sequence[Merchant], prefix: str, count: int) -> Iterator[R
         )
 
 
+def _refused(merchants: Sequence[Merchant], prefix: str) -> Iterator[Request]:
+    """Another order under the first number, and a new one with a false signature."""
+    signer, number = merchants[0].signer, f"{prefix}{0:08d}"
+    rest = f'"amount":{AMOUNTS},"currency":"CNY","subject":"Green tea, 250 g"'
+    nonce = secrets.token_urlsafe(18)
+    body = f'{{"merchant_order_no":"{number}",{rest}}}'.encode()
+    yield Request(requests.signed(signer, "POST", PATH, body, nonce=nonce), 409, b"number")
+    forger = signer._replace(secret=bytes(len(signer.secret)))
+    body = f'{{"merchant_order_no":"{prefix}forged",{rest}}}'.encode()
+    yield Request(requests.signed(forger, "POST", PATH, body, nonce=nonce), 401, b"signature")
+
+
 def bounds(prefix: str) -> tuple[str, str]:
     """The numbers between which those of a prefix lie (keys compare byte by byte)."""
     return prefix, prefix + "~"
@@ -160,12 +172,18 @@ class ServiceOrders:
         self._rate, self._rate_first = 0.0, rate_first
 
     async def check(self) -> None:
-        """Orders whose every answer is looked at, sent twice: the repeats make nothing new."""
+        """Orders whose every answer is looked at. Raises `RunVoid`.
+
+        They are sent twice: the repeats make nothing new. Another order under the same number is
+        refused, and so is one that nobody signed.
+        """
         prefix = f"{self._run}-0-"
         made = list(orders(self._merchants, prefix, CHECKED // 4))
         requests.write(self._file, made)
         await self._plan.check(self._target, self._file)
         requests.write(self._file, [each._replace(status=200) for each in made])
+        await self._plan.check(self._target, self._file)
+        requests.write(self._file, list(_refused(self._merchants, prefix)))
         await self._plan.check(self._target, self._file)
         await self._prove(prefix, acknowledged=len(made), under_way=0)
 

@@ -31,9 +31,6 @@ def drawn(results: Mapping[str, Any]) -> dict[str, bytes]:
         )
     if "services" in results:
         players = {each["name"]: each["medians"]["rate"] for each in results["services"]["players"]}
-        if "create" in results:
-            medians = {each["name"]: each["medians"] for each in results["create"]["players"]}
-            players["hello (no signature, no database)"] = medians["hello"]["rate"]
         plots["rivals"] = _bars("Creates per second", players)
     if "create" in results:
         players = {each["name"]: each["medians"]["cpu_us"] for each in results["create"]["players"]}

@@ -51,7 +51,11 @@ async def measure(stage: Stage) -> Finding:
             )
             await players[name].check()
         found = await plan.interleave(
-            {"tillgate": made.play, **{name: each.play for name, each in players.items()}}
+            {
+                "tillgate": made.play,
+                **{name: each.play for name, each in players.items()},
+                "hello": await stage.hello(made.file, name=NAME),
+            }
         )
     ours = Player(name="tillgate", about=ABOUT, rounds=found["tillgate"])
     other = Player(
@@ -62,12 +66,15 @@ async def measure(stage: Stage) -> Finding:
         about="the same guarantees, one transaction per request in one round trip",
         rounds=found["asyncpg"],
     )
+    hello = Player(
+        name="hello (no signature, no database)", about="for scale", rounds=found["hello"]
+    )
     counted = sum(each.proven for each in players.values())
     return Finding(
         name=NAME,
         about=ABOUT,
         proof=f"{made.proof}; {counted:,} of the rivals",
-        players=[ours, careful, other],
+        players=[ours, careful, other, hello],
         verdicts=[
             Verdict(
                 what="create: throughput, ours / FastAPI + SQLAlchemy",

@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 # RUNTIME=1 leaves out what only tests and tools need; the container image is built so.
 RUNTIME ?=
 INSTALLED := $(VENV)/.installed$(if $(RUNTIME),-runtime)
+RIVALS := $(VENV)/.installed-rivals
 BUILT := $(VENV)/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 EXTENSIONS := $(wildcard fastpath/*.pyx fastpath/*.pxd)
@@ -80,12 +81,12 @@ test-system: $(BUILT) ## Tests against Debian's own programs (postgresql-15)
 ##@ Measure
 
 .PHONY: bench
-bench: $(BUILT) ## Payments, queries and callbacks against aiohttp's own hello world
+bench: $(BUILT) $(RIVALS) ## Against hello, rival services, COPY and our own twins; 45 min (ARGS=--quick: 5)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: load
-load: $(BUILT) ## Two minutes of locust merchants against a house of its own, then a check of the books
-	$(BIN)/python loadtests/run.py $(ARGS)
+load: $(BUILT) ## Two minutes of locust merchants, then all they were told is compared (ARGS=--web: a page)
+	$(BIN)/python -m loadtests.run $(ARGS)
 
 ##@ Write
 
@@ -108,6 +109,9 @@ lock: ## Fix the versions again from pyproject.toml (newest that its bounds allo
 	build/lock/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command 'make lock' --extra embedded --extra load --extra dev \
 	  -o requirements-dev.lock pyproject.toml requirements.lock
+	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command 'make lock' --extra bench -c requirements-dev.lock \
+	  -o requirements-bench.lock pyproject.toml
 
 ##@ Look
 
@@ -150,6 +154,11 @@ $(INSTALLED): requirements.lock $(if $(RUNTIME),,requirements-dev.lock)
 	  "$$python" -m venv --clear $(VENV); }
 	$(PIP) install -q --require-hashes -r requirements.lock
 	$(if $(RUNTIME),,$(PIP) install -q --require-hashes --no-build-isolation --use-pep517 -r requirements-dev.lock)
+	@touch $@
+
+# What only the rivals of `make bench` need.
+$(RIVALS): $(INSTALLED) requirements-bench.lock
+	$(PIP) install -q --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(BUILT): $(INSTALLED) pyproject.toml setup.py $(EXTENSIONS)

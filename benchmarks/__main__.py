@@ -1,37 +1,51 @@
-"""`make bench`: measure create, query and callback at one pinned worker against aiohttp's hello.
+"""`make bench`: measure the gateway beside hello, rival services, a bare COPY and its own twins.
 
 Law: status 0 only if every answer was right, every acknowledged write is in Postgres and the books
-hold; a void run saves nothing. Nothing is left running and nothing is left on the disk.
+hold; a benchmark that is void saves nothing. Nothing is left running and nothing is left on the
+disk but `results/`. A promise that is not kept is told in the table, not by the status.
 
-    python -m benchmarks [create query callback] [--quick]
+    python -m benchmarks [create query callback ...] [--quick] [--list]
 """
 
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import callback, create, load, processes, query, report
-from benchmarks.contest import Plan, open_hello
-from benchmarks.house import open_house
+from benchmarks import load, processes, report
+from benchmarks.catalogue import CATALOGUE, Benchmark
+from benchmarks.contest import Plan
 from benchmarks.load import RunVoid
+from benchmarks.stage import Stage
 
-BENCHMARKS = {module.NAME: module.measure for module in (create, query, callback)}
-ROUNDS, SECONDS = 7, 4
-ROUNDS_QUICK, SECONDS_QUICK = 3, 2
+ROUNDS, SECONDS = 7, 4.0
+ROUNDS_QUICK, SECONDS_QUICK = 1, 2.0
 TABLE_CHARS = 120
+DISK_BYTES_MIN = 4 * 10**9
+DISK_BYTES_PER_ROW = 3_000  # table, indexes, journal row, and what the log keeps of it
+ROWS_MAX, ROWS_MAX_QUICK = 10_000_000, 50_000
 
 
-async def run(given: argparse.Namespace, console: Console) -> None:
-    """Measure what was asked for, show it, save it. Raises `RunVoid`."""
+async def run(given: argparse.Namespace, console: Console) -> bool:
+    """Measure what was asked for, show it, save it; whether nothing was void."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    chosen = [CATALOGUE[name] for name in given.names or CATALOGUE]
+    expected = {each.name: each.expected_quick_s if given.quick else each.expected_s
+                for each in chosen}  # fmt: skip
+    console.print(
+        f"{len(chosen)} benchmarks, about {_minutes(sum(expected.values()))}; a run that is "
+        "stopped keeps what was finished."
+    )
     cores = processes.choose_cores()
     if cores.is_shared:
         console.print("[yellow]One core only: server, load and Postgres share it.[/yellow]")
@@ -40,31 +54,70 @@ async def run(given: argparse.Namespace, console: Console) -> None:
             "[yellow]The load comes from Python, which is slower than what it measures may be: "
             "install wrk (apt-get install wrk).[/yellow]"
         )
+    sound = True
     with tempfile.TemporaryDirectory(prefix="tillgate-bench-", dir=given.folder) as name:
         folder = Path(name)
         folder.chmod(0o711)
-        plan = Plan(
-            cores=cores,
-            folder=folder,
-            generator=given.generator,
-            rounds=given.rounds or (ROUNDS_QUICK if given.quick else ROUNDS),
-            seconds=given.seconds or (SECONDS_QUICK if given.quick else SECONDS),
-            connections=given.connections,
+        plan = plan_of(given, cores, folder)
+        check_disk(plan, [each.name for each in chosen])
+        async with Stage(plan, tell=lambda line: console.print(f"    {line}")) as stage:
+            left = sum(expected.values())
+            for number, each in enumerate(chosen, start=1):
+                ends = datetime.now().astimezone() + timedelta(seconds=left)
+                console.print(
+                    f"[{number}/{len(chosen)}] {each.name}: {each.about} "
+                    f"[dim](about {_minutes(expected[each.name])}; all until {ends:%H:%M})[/dim]"
+                )
+                sound &= await play(each, stage, plan, console)
+                left -= expected[each.name]
+    return sound
+
+
+async def play(each: Benchmark, stage: Stage, plan: Plan, console: Console) -> bool:
+    """One benchmark: measured, proven, shown and saved; False if it was void."""
+    begun = time.monotonic()
+    stage.books.clear()
+    try:
+        finding = await each.measure(stage)
+        await stage.close_books()
+    except RunVoid as fault:
+        print(f"bench: VOID: {each.name}: {fault}", file=sys.stderr)
+        return False
+    seconds = time.monotonic() - begun
+    result = report.result_of(finding, plan, stage, seconds=seconds)
+    report.show(finding, result, console)
+    where = report.save(result, name="quick" if plan.quick else "latest")
+    console.print(f"    [dim]{seconds:.0f} s; saved in {os.path.relpath(where)}[/dim]")
+    return True
+
+
+def plan_of(given: argparse.Namespace, cores: processes.Cores, folder: Path) -> Plan:
+    """The plan that the command line asks for."""
+    return Plan(
+        cores=cores,
+        folder=folder,
+        generator=given.generator,
+        rounds=given.rounds or (ROUNDS_QUICK if given.quick else ROUNDS),
+        seconds=given.seconds or (SECONDS_QUICK if given.quick else SECONDS),
+        connections=given.connections,
+        quick=given.quick,
+        rows_max=given.rows_max or (ROWS_MAX_QUICK if given.quick else ROWS_MAX),
+    )
+
+
+def check_disk(plan: Plan, names: list[str]) -> None:
+    """Refuse to fill a disk. Exits."""
+    needed = DISK_BYTES_MIN + ("rows" in names) * plan.rows_max * DISK_BYTES_PER_ROW
+    free = shutil.disk_usage(plan.folder).free
+    if free < needed:
+        sys.exit(
+            f"bench: {plan.folder} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} are needed: "
+            "name another place with --folder, fewer rows with --rows-max, or leave `rows` out."
         )
-        async with (
-            open_house(folder / "house", cores=cores) as house,
-            open_hello(folder, cores=cores) as rival,
-        ):
-            contests = []
-            for name in given.names or BENCHMARKS:
-                console.print(f"{name} ...")
-                contests.append(await BENCHMARKS[name](house, rival, plan))
-            books = await house.verify()
-            durability = house.durability
-    result = report.document(contests, plan, durability=durability, books=books)
-    report.show(result, console)
-    kind = "quick" if given.quick else "latest"
-    console.print(f"Saved as {os.path.relpath(report.save(result, name=kind))}")
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def main() -> int:
@@ -72,25 +125,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="default: all")
-    parser.add_argument("--quick", action="store_true", help="a minute, saved apart")
+    parser.add_argument("names", nargs="*", metavar="name", help="default: all; --list shows them")
+    parser.add_argument("--list", action="store_true", help="say what can be measured")
+    parser.add_argument("--quick", action="store_true", help="show that all works; saved apart")
     parser.add_argument("--rounds", type=int, help=f"of each program ({ROUNDS})")
-    parser.add_argument("--seconds", type=int, help=f"of a round ({SECONDS})")
+    parser.add_argument("--seconds", type=float, help=f"of a round ({SECONDS:g})")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--rows-max", type=int, help=f"largest table of `rows` ({ROWS_MAX:,})")
     parser.add_argument("--generator", choices=load.GENERATORS, default=load.default_generator())
     parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile")
     given = parser.parse_args()
+    if unknown := [name for name in given.names if name not in CATALOGUE]:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CATALOGUE)}")
     # A file or a pipe has no width of its own.
-    console = Console(width=None if sys.stdout.isatty() else TABLE_CHARS)
+    console = Console(width=None if sys.stdout.isatty() else TABLE_CHARS, highlight=False)
+    if given.list:
+        for each in CATALOGUE.values():
+            console.print(f"{each.name:<12} {_minutes(each.expected_s):>6}  {each.about}")
+        return 0
     try:
-        asyncio.run(run(given, console))
-    except RunVoid as fault:
-        print(f"bench: VOID: {fault}", file=sys.stderr)
-        return 1
+        return 0 if asyncio.run(run(given, console)) else 1
     except (asyncio.CancelledError, KeyboardInterrupt):
-        print("bench: stopped, nothing is saved", file=sys.stderr)
+        print("bench: stopped; what was finished is saved", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,14 +9,17 @@ void. The waiting payments are written beforehand through the system's own Chang
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from benchmarks import requests
-from benchmarks.contest import Contest, Plan, contest
+from benchmarks.contest import Plan
+from benchmarks.finding import Finding, Player, Verdict, ratio
 from benchmarks.house import APP_ID, CHANNEL, METHOD, SELLER_ID, House, Merchant
-from benchmarks.load import Round, RunVoid, Target
+from benchmarks.load import Round, RunVoid
+from benchmarks.orders import bounds
 from benchmarks.requests import Request
+from benchmarks.stage import Stage
 from gateway.channels.codec import HandedOut
 from gateway.domain import payment as payments
 from gateway.domain.attempt import Attempt
@@ -29,7 +32,7 @@ from gateway.sandbox.book import Notice, Order
 NAME = "callback"
 ABOUT = "POST /callbacks/alipay/...: RSA verified; state, entry, balances, inbox, journal durable"
 CHECKED = 1_000
-RATE_FIRST = 4_000
+RATE_FIRST = 8_000  # until a round has been measured
 RESERVE = 1.5
 AT_ONCE = 4_000
 EXPIRES_IN = timedelta(hours=2)
@@ -45,18 +48,20 @@ left join entries e on e.merchant_id = p.merchant_id and e.reference = p.attempt
 left join callbacks c on c.merchant_id = p.merchant_id and c.attempt_id = p.attempt_id
 left join journal j on j.merchant_id = p.merchant_id and j.seq = p.last_sequence
     and j.object_id = p.payment_id and j.type = 'payment.succeeded'
-where p.merchant_order_no like $1 and p.status = 'succeeded'
+where p.merchant_order_no >= $1 and p.merchant_order_no < $2 and p.status = 'succeeded'
 """
 
 
-async def waiting(house: House, prefix: str, count: int) -> list[tuple[Merchant, Attempt]]:
+async def waiting(
+    house: House, merchants: Sequence[Merchant], prefix: str, count: int
+) -> list[tuple[Merchant, Attempt]]:
     """Payments whose payers have been given a code, written in groups of `AT_ONCE`."""
     made: list[tuple[Merchant, Attempt]] = []
     for first in range(0, count, AT_ONCE):
         group = [
             (merchant, *_rows(house, merchant, f"{prefix}{n:08d}", amount=1 + n % 100_000))
             for n in range(first, min(count, first + AT_ONCE))
-            for merchant in (house.merchants[n % len(house.merchants)],)
+            for merchant in (merchants[n % len(merchants)],)
         ]
         created = [_created(payment, attempt) for _, payment, attempt in group]
         await asyncio.gather(*(house.core.shards.submit(change) for change in created))
@@ -185,47 +190,89 @@ def notifications(house: House, waiting: list[tuple[Merchant, Attempt]]) -> Iter
         yield Request(raw, 200, b"success")
 
 
-async def prove(house: House, prefix: str, *, acknowledged: int, connections: int) -> int:
-    """Count a round in Postgres; what was under way at its end may be there. Raises `RunVoid`."""
-    succeeded, *parts = await house.settled(COUNT, prefix + "%")
-    if not acknowledged <= succeeded <= acknowledged + connections or set(parts) != {succeeded}:
-        raise RunVoid(
-            f"{acknowledged} callbacks were acknowledged; Postgres holds {succeeded} payments "
-            f"that succeeded, and of right amounts, entries, inbox and journal rows: {parts}"
-        )
-    return succeeded
+class Callbacks:
+    """Rounds of callbacks, each for payments of its own."""
 
+    def __init__(
+        self,
+        house: House,
+        plan: Plan,
+        *,
+        name: str = NAME,
+        merchants: Sequence[Merchant] | None = None,
+    ) -> None:
+        self.file = plan.folder / f"{name}.requests"
+        self.proven = 0
+        self._house, self._plan = house, plan
+        self._merchants = house.merchants if merchants is None else merchants
+        self._run = f"{name}-{secrets.token_hex(3)}"
+        self._rate = 0.0
 
-async def measure(house: House, rival: Target, plan: Plan) -> Contest:
-    """Callback against hello. Raises `RunVoid`."""
-    file = plan.folder / NAME
-    run = secrets.token_hex(3)
-    proven = requests.write(file, notifications(house, await waiting(house, f"{run}-0-", CHECKED)))
-    await plan.check(house.target, file)
-    await prove(house, f"{run}-0-", acknowledged=CHECKED, connections=0)
-    rate = float(RATE_FIRST)
+    async def check(self) -> None:
+        """Callbacks whose every answer is looked at. Raises `RunVoid`."""
+        prefix = f"{self._run}-0-"
+        await self._write(prefix, CHECKED)
+        await self._plan.check(self._house.target, self.file)
+        await self._prove(prefix, acknowledged=CHECKED, under_way=0)
 
-    async def ours(number: int) -> Round:
-        nonlocal rate, proven
-        prefix = f"{run}-{number}-"
-        attempts = await waiting(house, prefix, int(rate * RESERVE * plan.seconds))
-        requests.write(file, notifications(house, attempts))
+    async def play(self, number: int) -> Round:
+        """One round. Raises `RunVoid`."""
+        house, plan = self._house, self._plan
+        prefix = f"{self._run}-{number}-"
+        await self._write(prefix, int((self._rate or RATE_FIRST) * RESERVE * plan.seconds))
         commits, changes = await house.commits()
-        measured = await plan.run(house.target, file)
-        rate = max(rate, measured.rate)
-        proven += await prove(
-            house, prefix, acknowledged=measured.requests, connections=plan.connections
-        )
+        measured = await plan.run(house.target, self.file)
+        self._rate = max(self._rate, measured.rate)
+        await self._prove(prefix, acknowledged=measured.requests, under_way=plan.connections)
         commits_after, changes_after = await house.commits()
         measured.changes_per_commit = (changes_after - changes) / (commits_after - commits)
         return measured
 
-    return await contest(
-        plan,
+    async def _write(self, prefix: str, count: int) -> None:
+        attempts = await waiting(self._house, self._merchants, prefix, count)
+        requests.write(self.file, notifications(self._house, attempts))
+
+    async def _prove(self, prefix: str, *, acknowledged: int, under_way: int) -> None:
+        """Count a round in Postgres; what was under way at its end may be there."""
+        succeeded, *parts = await self._house.settled(COUNT, *bounds(prefix))
+        whole = acknowledged <= succeeded <= acknowledged + under_way
+        if not whole or set(parts) != {succeeded}:
+            raise RunVoid(
+                f"{acknowledged} callbacks were acknowledged; Postgres holds {succeeded} payments "
+                f"that succeeded, and of right amounts, entries, inbox and journal rows: {parts}"
+            )
+        self.proven += succeeded
+
+    @property
+    def proof(self) -> str:
+        """What was proven so far."""
+        return f"{self.proven:,} payments, entries, inbox and journal rows counted in Postgres"
+
+
+async def measure(stage: Stage) -> Finding:
+    """Callback against hello. Raises `RunVoid`."""
+    plan = stage.plan
+    made = Callbacks(await stage.house(), plan)
+    await made.check()
+    found = await plan.interleave(
+        {"tillgate": made.play, "hello": await stage.hello(made.file, name=NAME)}
+    )
+    ours = Player(name="tillgate", about=ABOUT, rounds=found["tillgate"])
+    hello = Player(
+        name="hello", about="aiohttp's hello, sent the same bytes", rounds=found["hello"]
+    )
+    return Finding(
         name=NAME,
         about=ABOUT,
-        method="POST",
-        ours=ours,
-        rival=rival,
-        proof=lambda: f"{proven:,} payments, entries, inbox and journal rows counted in Postgres",
+        proof=made.proof,
+        players=[ours, hello],
+        verdicts=[
+            Verdict(
+                what="callback: CPU time of hello / ours",
+                value=ratio(hello, ours, "cpu_us"),
+                target=0.6,
+                at_least=0.5,
+            )
+        ],
+        notes=[f"Throughput, ours / hello: {ratio(ours, hello, 'rate'):.2f}."],
     )

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric import rsa
+from msgspec import structs
 
 from benchmarks import processes
 from benchmarks.load import RunVoid, Target
@@ -32,11 +33,12 @@ from gateway.domain.merchant import ChannelAccount
 from gateway.sandbox import keys
 
 MERCHANTS = 10
+DATABASE_FOR_RIVALS = "rivals"
 CHANNEL = "alipay"
 METHOD = "alipay_qr"
 APP_ID = "2021000000000001"
 SELLER_ID = "2088000000000001"
-SETTLE_S_MAX = 20.0
+SETTLE_S_MAX = 60.0
 SETTLE_POLL_S = 0.2
 FOREIGN = ("TILLGATE_POSTGRES_BIN", "TILLGATE_EMBEDDED_ROOT_MODE")
 _DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "server_version")
@@ -61,7 +63,8 @@ class House:
         administration: Administration,
         merchants: Sequence[Merchant],
         *,
-        dsn: str,
+        postgres: EmbeddedPostgres,
+        dsns: Sequence[str],
         target: Target,
         metrics_port: int,
         channel_key: rsa.RSAPrivateKey,
@@ -72,30 +75,35 @@ class House:
         self.target = target
         self.channel_key = channel_key
         self.durability = durability
-        self._dsn = dsn
+        self.dsns = tuple(dsns)
+        self.dsn_for_rivals = postgres.dsn(DATABASE_FOR_RIVALS)
         self._metrics_port = metrics_port
 
     async def ask(self, sql: str, *values: Any) -> list[asyncpg.Record]:
-        """The rows of a question to Postgres, on a connection of its own."""
-        connection = await asyncpg.connect(self._dsn)
-        try:
-            return await connection.fetch(sql, *values)
-        finally:
-            await connection.close()
+        """The rows of a question to Postgres, of all shards, on connections of its own."""
+        rows: list[asyncpg.Record] = []
+        for dsn in self.dsns:
+            connection = await asyncpg.connect(dsn)
+            try:
+                rows += await connection.fetch(sql, *values)
+            finally:
+                await connection.close()
+        return rows
 
     async def settled(self, sql: str, *values: Any) -> tuple[int, ...]:
-        """The numbers that a question answers once they no longer change.
+        """The numbers that a question answers once they no longer change, summed over the shards.
 
         What was under way when a round ended is committed a moment later. Raises `RunVoid`.
         """
-        async with asyncio.timeout(SETTLE_S_MAX):
-            before: tuple[int, ...] | None = None
-            while True:
-                now = tuple((await self.ask(sql, *values))[0])
-                if now == before:
-                    return now
-                before = now
-                await asyncio.sleep(SETTLE_POLL_S)
+        before: tuple[int, ...] | None = None
+        last = asyncio.get_running_loop().time() + SETTLE_S_MAX
+        while asyncio.get_running_loop().time() < last:
+            rows = await self.ask(sql, *values)
+            now = tuple(sum(column) for column in zip(*rows, strict=True))
+            if now == before:
+                return now
+            before = now
+            await asyncio.sleep(SETTLE_POLL_S)
         raise RunVoid("the database does not come to rest")
 
     async def commits(self) -> tuple[float, float]:
@@ -110,7 +118,7 @@ class House:
 
     async def verify(self) -> str:
         """Recompute all books as `tillgate verify` does. Raises `RunVoid` if they do not hold."""
-        report = await verify([self._dsn])
+        report = await verify(self.dsns)
         if not report.holds:
             raise RunVoid(f"the books do not hold: {report.faults[:3]}")
         return (
@@ -124,50 +132,64 @@ def _sum(text: str, name: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def open_house(folder: Path, *, cores: Cores) -> AsyncIterator[House]:
+async def open_house(
+    folder: Path, *, cores: Cores, shards: int = 1, merchants: int = MERCHANTS
+) -> AsyncIterator[House]:
     """Start everything in a new folder; end it on the way out. Takes about 3 seconds."""
-    postgres = EmbeddedPostgres(folder / "postgres", databases=["bench"])
+    names = [f"bench_{number}" for number in range(shards)]
+    postgres = EmbeddedPostgres(folder / "postgres", databases=[*names, DATABASE_FOR_RIVALS])
     async with postgres:
-        dsn = postgres.dsn("bench")
+        dsns = tuple(postgres.dsn(name) for name in names)
         settings = Settings(
-            data=folder, database_urls=(dsn,), kek_file=folder / "kek", sandbox_url=_NO_SIMULATOR
+            data=folder, database_urls=dsns, kek_file=folder / "kek", sandbox_url=_NO_SIMULATOR
         )
         await prepare(settings, report=lambda line: None, create_keys=True)
         async with open_administration(settings, actor="benchmark") as administration:
             channel_key = keys.load_private(keys.new_private_pem())
-            merchants = [
-                await _merchant(administration, number, channel_key)
-                for number in range(1, MERCHANTS + 1)
+            merchant_pem = keys.new_private_pem()
+            opened = [
+                await _merchant(administration, number, channel_key, merchant_pem)
+                for number in range(1, merchants + 1)
             ]
-            port, metrics_port = processes.free_port(), processes.free_port()
-            log = folder / "serve.log"
-            command = [
-                *(sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder)),
-                *("--database-url", dsn, "--kek-file", str(folder / "kek")),
-                *("--sandbox-url", _NO_SIMULATOR, "--port", str(port)),
-                *("--metrics-port", str(metrics_port), "--log-level", "warning"),
-                *("--drain-wait", "0"),
-            ]
-            async with processes.started(
-                command, core=cores.server, environment=_environment(), log=log
-            ) as process:
-                await processes.listening(process, port, log=log)
-                connection = await asyncpg.connect(dsn)
+            async with _serving(folder, dsns, cores) as (target, metrics_port):
+                connection = await asyncpg.connect(dsns[0])
                 shown = {name: await connection.fetchval(f"show {name}") for name in _DURABILITY}
                 await connection.close()
-                assert postgres.pid is not None
                 yield House(
                     administration,
-                    merchants,
-                    dsn=dsn,
-                    target=Target(pid=process.pid, port=port, postgres_pid=postgres.pid),
+                    opened,
+                    postgres=postgres,
+                    dsns=dsns,
+                    target=structs.replace(target, postgres_pid=postgres.pid),
                     metrics_port=metrics_port,
                     channel_key=channel_key,
                     durability=shown,
                 )
 
 
-def _environment() -> dict[str, str]:
+@contextlib.asynccontextmanager
+async def _serving(
+    folder: Path, dsns: Sequence[str], cores: Cores
+) -> AsyncIterator[tuple[Target, int]]:
+    """One gateway process on the measured core; where it is, and the port of its metrics."""
+    port, metrics_port = processes.free_port(), processes.free_port()
+    log = folder / "serve.log"
+    command = [
+        *(sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder)),
+        *(part for dsn in dsns for part in ("--database-url", dsn)),
+        *("--kek-file", str(folder / "kek"), "--sandbox-url", _NO_SIMULATOR),
+        *("--port", str(port), "--metrics-port", str(metrics_port)),
+        *("--log-level", "warning", "--drain-wait", "0"),
+    ]
+    async with processes.started(
+        command, core=cores.server, environment=environment(), log=log
+    ) as process:
+        await processes.listening(process, port, log=log)
+        yield Target(pids=(process.pid,), port=port), metrics_port
+
+
+def environment() -> dict[str, str]:
+    """This process's, without settings of another installation."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -176,7 +198,10 @@ def _environment() -> dict[str, str]:
 
 
 async def _merchant(
-    administration: Administration, number: int, channel_key: rsa.RSAPrivateKey
+    administration: Administration,
+    number: int,
+    channel_key: rsa.RSAPrivateKey,
+    merchant_pem: str,
 ) -> Merchant:
     merchant = await administration.create_merchant(f"Shop {number}")
     key, _ = await administration.create_key(
@@ -189,7 +214,7 @@ async def _merchant(
             "app_id": APP_ID,
             "seller_id": SELLER_ID,
             "alipay_public_key": keys.public_pem(channel_key.public_key()),
-            "merchant_private_key": keys.new_private_pem(),
+            "merchant_private_key": merchant_pem,
         },
     )
     account = await administration.create_account(merchant.id, wanted, ref="bench")

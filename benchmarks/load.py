@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,8 +30,9 @@ class RunVoid(Exception):
 class Round(msgspec.Struct, kw_only=True):
     """What one round measured.
 
-    `cpu_us` is CPU time of the measured process per answered request; `database_cpu_us` that of
-    Postgres; `strangers` the share of the measured core that others took.
+    `cpu_us` is CPU time of the measured processes per answered request; `database_cpu_us` that of
+    Postgres; `strangers` the share of the measured core that others took. `lag_p99_ms` is how long
+    after its cause a webhook came.
     """
 
     requests: int
@@ -42,14 +44,28 @@ class Round(msgspec.Struct, kw_only=True):
     database_cpu_us: float | None = None
     changes_per_commit: float | None = None
     strangers: float = 0.0
+    lag_p99_ms: float | None = None
+
+    @property
+    def all_cpu_us(self) -> float:
+        """CPU time of program and Postgres together per answered request."""
+        return self.cpu_us + (self.database_cpu_us or 0.0)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A server under load: its process, and its Postgres if it has one."""
+    """A server under load: its processes, and its Postgres if it has one."""
 
-    pid: int
+    pids: tuple[int, ...]
     port: int
     postgres_pid: int | None = None
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that its processes have had."""
+        return sum(processes.cpu_s(pid) for pid in self.pids)
+
+    def database_cpu_s(self) -> float:
+        """Seconds of CPU that its Postgres has had."""
+        return 0.0 if self.postgres_pid is None else processes.family_cpu_s(self.postgres_pid)
 
 
 def default_generator() -> str:
@@ -88,9 +104,20 @@ async def run(
     command = _command(
         generator, file, port=target.port, connections=connections, seconds=seconds, loop=loop
     )
+    return await measured(target, command, cores=cores, seconds=seconds)
+
+
+async def measured(
+    target: Target, command: Sequence[str], *, cores: Cores, seconds: float
+) -> Round:
+    """What a generator found that runs for `seconds`, and what the target spent. Raises `RunVoid`.
+
+    The generator says its result in a line `RESULT {...}`, with `requests`, `seconds`, `wrong`,
+    `broken`, `p50_ms`, `p99_ms` and whatever else a `Round` holds.
+    """
     clock = asyncio.get_running_loop().time
-    begun, cpu, busy = clock(), processes.cpu_s(target.pid), processes.busy_s(cores.server)
-    database = _database_cpu_s(target)
+    begun, busy = clock(), processes.busy_s(cores.server)
+    cpu, database = target.cpu_s(), target.database_cpu_s()
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=processes.ROOT,
@@ -101,13 +128,15 @@ async def run(
     try:
         async with asyncio.timeout(seconds + OVERTIME_S_MAX):
             out, err = await process.communicate()
+    except TimeoutError:
+        raise RunVoid(f"the load generator did not end: {' '.join(command)}") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     elapsed = clock() - begun
-    used = processes.cpu_s(target.pid) - cpu
-    used_database = _database_cpu_s(target) - database
+    used = target.cpu_s() - cpu
+    used_database = target.database_cpu_s() - database
     strangers = (processes.busy_s(cores.server) - busy - used) / elapsed
     result = _result(out.decode(), err.decode())
     requests = int(result["requests"])
@@ -122,11 +151,8 @@ async def run(
             None if target.postgres_pid is None else used_database * US_PER_S / requests
         ),
         strangers=max(0.0, strangers),
+        lag_p99_ms=result.get("lag_p99_ms"),
     )
-
-
-def _database_cpu_s(target: Target) -> float:
-    return 0.0 if target.postgres_pid is None else processes.family_cpu_s(target.postgres_pid)
 
 
 def _result(out: str, err: str) -> dict[str, float]:

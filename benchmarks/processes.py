@@ -125,3 +125,25 @@ def busy_s(core: int) -> float:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
             return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
     return 0.0
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process, as the kernel counts it."""
+    for line in (_PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(pid)
+
+
+def pin(pid: int, core: int) -> None:
+    """Move a process and all its threads to a core."""
+    for task in (_PROC / str(pid) / "task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), {core})
+
+
+def command_of(pid: int) -> list[str]:
+    """The words that a process was started with; none for one that has ended."""
+    with contextlib.suppress(OSError):
+        return (_PROC / str(pid) / "cmdline").read_text().rstrip("\0").split("\0")
+    return []

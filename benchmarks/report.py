@@ -1,26 +1,64 @@
-"""The report of a run: a table for people, JSON for programs, with the machine that it was made on.
+"""The report of a run: a table for people, JSON for programs, a page and plots for documents.
 
-Law: every figure is beside what it was measured against, and both forms are made of one value.
+Law: all forms are made of one value. A result stands beside the machine, the versions and the plan
+that it was made with, each benchmark with its own, because they may be measured at different times;
+a benchmark that is measured again replaces its result and no other.
 """
 
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 
 import fastpath
-from benchmarks.contest import STRANGERS_MAX, Contest, Plan, middle
+from benchmarks import page, plots
+from benchmarks.contest import Plan
+from benchmarks.finding import Finding, Player
+from benchmarks.stage import Stage
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("aiohttp", "uvloop", "asyncpg", "msgspec", "cryptography")
-_FIGURES = ("rate", "cpu_us", "p50_ms", "p99_ms")
+PACKAGES = ("aiohttp", "uvloop", "asyncpg", "msgspec", "cryptography", "fastapi", "sqlalchemy")
+FIGURES = ("rate", "cpu_us", "database_cpu_us", "p50_ms", "p99_ms", "changes_per_commit",
+           "lag_p99_ms")  # fmt: skip
+STRANGERS_MAX = 0.05
+DIGITS = 3
+
+
+def result_of(finding: Finding, plan: Plan, stage: Stage, *, seconds: float) -> dict[str, Any]:
+    """One benchmark's whole result as a value that JSON can hold."""
+    result: dict[str, Any] = msgspec.to_builtins(finding)
+    for shown, player in zip(result["players"], finding.players, strict=True):
+        shown["medians"] = medians(player)
+    for shown, verdict in zip(result["verdicts"], finding.verdicts, strict=True):
+        shown["is_met"], shown["is_on_target"] = verdict.is_met, verdict.is_on_target
+    return {
+        **result,
+        "machine": machine(),
+        "postgres": stage.durability,
+        "plan": {
+            "generator": plan.generator,
+            "rounds": plan.rounds,
+            "seconds": plan.seconds,
+            "connections": plan.connections,
+        },
+        "books": list(stage.books),
+        "strangers_max": round(finding.strangers, DIGITS),
+        "took_s": round(seconds),
+    }
+
+
+def medians(player: Player) -> dict[str, float]:
+    """The medians of every figure that the rounds of a player have."""
+    found = {name: player.middle(name) for name in FIGURES}
+    return {name: round(value, DIGITS) for name, value in found.items() if not isnan(value)}
 
 
 def machine() -> dict[str, Any]:
@@ -33,8 +71,15 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "fastpath": fastpath.IMPLEMENTATION,
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _commit() -> str:
@@ -53,100 +98,54 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def document(
-    contests: list[Contest], plan: Plan, *, durability: dict[str, str], books: str
-) -> dict[str, Any]:
-    """The whole result as a value."""
-    return {
-        "machine": machine(),
-        "postgres": durability,
-        "plan": {
-            "generator": plan.generator,
-            "rounds": plan.rounds,
-            "seconds": plan.seconds,
-            "connections": plan.connections,
-            "cores": {"server": plan.cores.server, "rest": plan.cores.rest},
-        },
-        "books": books,
-        "benchmarks": [
-            {
-                "name": each.name,
-                "about": each.about,
-                "throughput_of_hello": round(each.throughput, 3),
-                "hello_cpu_by_ours": round(each.economy, 3),
-                "ours": _medians(each.ours),
-                "hello": _medians(each.hello),
-                "strangers_max": round(each.strangers, 3),
-                "proof": each.proof,
-                "rounds": {
-                    "ours": msgspec.to_builtins(each.ours),
-                    "hello": msgspec.to_builtins(each.hello),
-                },
-            }
-            for each in contests
-        ],
-    }
-
-
-def _medians(rounds: list[Any]) -> dict[str, float]:
-    figures = {name: round(middle(rounds, name), 3) for name in _FIGURES}
-    for name in ("database_cpu_us", "changes_per_commit"):
-        if all(getattr(each, name) is not None for each in rounds):
-            figures[name] = round(middle(rounds, name), 3)
-    return figures
-
-
 def save(result: dict[str, Any], *, name: str) -> Path:
-    """Write the result as JSON below `results/`; the file."""
+    """Put a result into the JSON file, the page and the plots below `results/`; the JSON file."""
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.json"
-    text = msgspec.json.format(msgspec.json.encode(result), indent=2)
+    results: dict[str, Any] = {}
+    if file.exists():
+        results = msgspec.json.decode(file.read_bytes()).get("results", {})
+    results[result["name"]] = result
+    text = msgspec.json.format(msgspec.json.encode({"results": results}), indent=1)
     file.write_bytes(text + b"\n")
+    (RESULTS / f"{name}.md").write_text(page.written(results), encoding="utf-8")
+    for plot, drawing in plots.drawn(results).items():
+        (RESULTS / f"{name}-{plot}.svg").write_bytes(drawing)
     return file
 
 
-def show(result: dict[str, Any], console: Console) -> None:
-    """The table."""
-    on, plan = result["machine"], result["plan"]
-    table = Table(
-        title="One gateway process on one core, beside aiohttp's hello on the same core",
-        caption=(
-            f"{on['processor']}, Python {on['python']}, fast path {on['fastpath']}, "
-            f"Postgres {result['postgres']['server_version']} with fsync "
-            f"{result['postgres']['fsync']}; {plan['generator']}, {plan['connections']} "
-            f"connections; medians of {plan['rounds']} rounds of {plan['seconds']:g} s; "
-            f"commit {on['commit']}"
-        ),
-    )
-    table.add_column("", justify="left")
-    for head in ("req/s", "hello", "ratio", "CPU us", "hello", "ratio", "p50 ms", "p99 ms"):
-        table.add_column(head, justify="right")
-    table.add_column("Postgres us", justify="right")
-    table.add_column("per commit", justify="right")
-    for each in result["benchmarks"]:
-        ours, hello = each["ours"], each["hello"]
-        batch = ours.get("changes_per_commit")
-        table.add_row(
-            each["name"],
-            f"{ours['rate']:,.0f}",
-            f"{hello['rate']:,.0f}",
-            f"[bold]{each['throughput_of_hello']:.2f}[/bold]",
-            f"{ours['cpu_us']:.1f}",
-            f"{hello['cpu_us']:.1f}",
-            f"[bold]{each['hello_cpu_by_ours']:.2f}[/bold]",
-            f"{ours['p50_ms']:.2f}",
-            f"{ours['p99_ms']:.2f}",
-            f"{ours['database_cpu_us']:.1f}",
-            "" if batch is None else f"{batch:.0f}",
+def show(finding: Finding, result: dict[str, Any], console: Console) -> None:
+    """The tables of one benchmark."""
+    if finding.players and len(finding.players) <= 8:
+        console.print(_grid_of_players(result))
+    for table in finding.tables:
+        grid = Grid(title=table.title)
+        for head in table.head:
+            grid.add_column(head, justify="right")
+        for row in table.rows:
+            grid.add_row(*(page.text_of(cell) for cell in row))
+        console.print(grid)
+    for each in finding.verdicts:
+        colour = "green" if each.is_met else "red"
+        console.print(
+            f"    [{colour}]{each.value:.2f}{each.unit and ' '}{each.unit}[/{colour}]  {each.what} "
+            f"(target {each.target:g}, at least {each.at_least:g})"
         )
-    console.print(table)
-    console.print("Ratios: our requests per second by hello's; hello's CPU time by ours.")
-    for each in result["benchmarks"]:
-        console.print(f"  {each['name']}: {each['about']}. {each['proof']}.")
-        if each["strangers_max"] > STRANGERS_MAX:
-            share = f"{each['strangers_max']:.0%}"
-            console.print(
-                f"  [yellow]{each['name']}: other programs took up to {share} of the measured "
-                "core; throughput is too low, believe the CPU time.[/yellow]"
-            )
-    console.print(f"  The books hold: {result['books']}.")
+    for line in (*finding.notes, finding.proof):
+        console.print(f"    {line}")
+    if finding.strangers > STRANGERS_MAX:
+        console.print(
+            f"    [yellow]Other programs took up to {finding.strangers:.0%} of the measured core: "
+            "throughput is too low, believe the CPU time.[/yellow]"
+        )
+
+
+def _grid_of_players(result: dict[str, Any]) -> Grid:
+    grid = Grid()
+    grid.add_column("")
+    for head in page.FIGURES.values():
+        grid.add_column(head, justify="right")
+    for player in result["players"]:
+        figures = (player["medians"].get(name) for name in page.FIGURES)
+        grid.add_row(player["name"], *(page.figure(value) for value in figures))
+    return grid

@@ -32,8 +32,8 @@ class Request(NamedTuple):
     contains: bytes
 
 
-def signed(signer: Signer, method: str, target: str, body: bytes, *, nonce: str) -> bytes:
-    """A request with the header of scheme TILL1, HMAC-SHA-256. `nonce` has 16 to 64 characters."""
+def authorization(signer: Signer, method: str, target: str, body: bytes, *, nonce: str) -> str:
+    """The header of scheme TILL1, HMAC-SHA-256. `nonce` has 16 to 64 characters."""
     ts = str(int(time.time()))
     message = b"%b\n%b\n%b\n%b\n%b\n" % (
         method.encode(),
@@ -43,11 +43,16 @@ def signed(signer: Signer, method: str, target: str, body: bytes, *, nonce: str)
         body,
     )
     sig = base64.b64encode(hmac.digest(signer.secret, message, hashlib.sha256)).decode()
-    head = (
-        f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f'Authorization: TILL1-HMAC-SHA256 mch="{signer.merchant_id}",key="{signer.key_id}",'
-        f'ts="{ts}",nonce="{nonce}",sig="{sig}"\r\n'
+    return (
+        f'TILL1-HMAC-SHA256 mch="{signer.merchant_id}",key="{signer.key_id}",'
+        f'ts="{ts}",nonce="{nonce}",sig="{sig}"'
     )
+
+
+def signed(signer: Signer, method: str, target: str, body: bytes, *, nonce: str) -> bytes:
+    """A whole request with that header."""
+    header = authorization(signer, method, target, body, nonce=nonce)
+    head = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {header}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -1,27 +1,34 @@
-"""A locust merchant: it sells, its payers pay at the simulator, it asks, refunds, repeats itself.
+"""Locust merchants: they sell, their payers pay at the simulator, they ask, refund, repeat, cancel.
 
-Law: a merchant knows the published contract only (nothing of Tillgate's code is imported), signs
-every request, and counts an answer as a failure when it is wrong, not only when it is missing: a
-repeated order that gives another payment, or a forged signature that is accepted, fails the run.
+Law: a merchant knows the published contract only, signs every request, and counts an answer as a
+failure when it is wrong, not only when it is missing: a repeated order that gives another payment,
+or a forged signature that is accepted, fails the run. Whatever is acknowledged is written down
+(`record.py`), and the run ends only when every promised webhook has come, or has had its time.
 
-    locust -f loadtests/merchant.py --headless --ready-file ready.json -u 20 -r 10 -t 2m
+    locust -f loadtests/merchant.py --headless --ready-file ready.json --records folder -u 20 -t 2m
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import secrets
 import time
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, between, events, task
+from locust import FastHttpUser, LoadTestShape, between, events, task
 from locust.env import Environment
+from locust.util.timespan import parse_timespan
+
+from loadtests.account import METHOD, Account, open_account
+from loadtests.receiver import Receiver
+from loadtests.record import Operation, Record
+from loadtests.shapes import SHAPES, users_at
 
 SETTLE_S_MAX = 15.0
+WEBHOOKS_S_MAX = 60.0
 ASK_AGAIN_S = 0.3
 AMOUNT_MIN, AMOUNT_MAX = 100, 50_000  # fen
+MERCHANTS = 4
+ENDPOINTS = "/v1/webhook_endpoints"
 
 
 @events.init_command_line_parser.add_listener
@@ -29,33 +36,73 @@ def _options(parser: Any) -> None:
     parser.add_argument(
         "--ready-file", required=True, help="The file that `tillgate up --ready-file` writes"
     )
+    parser.add_argument("--records", required=True, help="The folder of the record")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="steady")
+    parser.add_argument("--merchants", type=int, default=MERCHANTS)
 
 
 @events.init.add_listener
-def _target(environment: Environment, **_: object) -> None:
+def _open(environment: Environment, **_: object) -> None:
     options: Any = environment.parsed_options
     ready = json.loads(Path(options.ready_file).read_text(encoding="utf-8"))
-    Merchant.ready = ready
-    Merchant.host = ready["base_url"]
+    record = Record(Path(options.records))
+    receiver = Receiver(record)
+    receiver.start()
+    accounts = []
+    for number in range(options.merchants):
+        account = open_account(ready, name=f"Load test {number + 1}")
+        wanted = {"url": receiver.url_of(account.merchant_id), "events": ["*"]}
+        endpoint = account.ask(ready["base_url"], "POST", ENDPOINTS, wanted)
+        receiver.trust(account.merchant_id, endpoint["secret"])
+        accounts.append(account)
+    Till.ready, Till.record, Till.accounts = ready, record, accounts
+    Till.host = ready["base_url"]
 
 
-def authorization(ready: dict[str, str], method: str, target: str, body: bytes) -> str:
-    """The value of the Authorization header, signed with the HMAC key of the ready file."""
-    ts, nonce = str(int(time.time())), secrets.token_urlsafe(24)
-    message = f"{method}\n{target}\n{ts}\n{nonce}\n".encode() + body + b"\n"
-    digest = hmac.digest(base64.b64decode(ready["key_secret"]), message, hashlib.sha256)
-    return (
-        f'TILL1-HMAC-SHA256 mch="{ready["merchant_id"]}",key="{ready["key_id"]}",'
-        f'ts="{ts}",nonce="{nonce}",sig="{base64.b64encode(digest).decode()}"'
-    )
+@events.test_stop.add_listener
+def _hear(environment: Environment, **_: object) -> None:
+    """Wait for the webhooks that are still on their way."""
+    last = time.monotonic() + WEBHOOKS_S_MAX
+    while Till.record.missing() and time.monotonic() < last:
+        time.sleep(ASK_AGAIN_S)
 
 
-class Merchant(FastHttpUser):
+@events.quitting.add_listener
+def _close(environment: Environment, **_: object) -> None:
+    Till.record.close()
+
+
+class Shape(LoadTestShape):
+    """How many tills are open, by `--shape`, `--users`, `--spawn-rate` and `--run-time`."""
+
+    use_common_options = True
+
+    def tick(self) -> tuple[int, float] | None:
+        """The number of now, and how fast to get there; None at the end."""
+        assert self.runner is not None
+        options: Any = self.runner.environment.parsed_options
+        total_s = options.run_time
+        if isinstance(total_s, str):
+            total_s = parse_timespan(total_s)
+        at_s = self.get_run_time()
+        if at_s >= total_s:
+            return None
+        users = users_at(options.shape, at_s / total_s, users=options.num_users or 1)
+        return users, float(options.spawn_rate or users)
+
+
+class Till(FastHttpUser):
     """One till of a busy shop."""
 
-    ready: dict[str, str]
+    ready: dict[str, Any]
+    record: Record
+    accounts: list[Account]
     host = "http://127.0.0.1:8080"
     wait_time = between(0.05, 0.25)
+
+    def on_start(self) -> None:
+        """Belong to one of the merchants."""
+        self.account = secrets.choice(self.accounts)
 
     @task(8)
     def sell(self) -> None:
@@ -68,19 +115,20 @@ class Merchant(FastHttpUser):
         payment = self._sell()
         if payment is None:
             return
-        part = payment["amount"] // 2
-        refund = {"payment_id": payment["id"], "merchant_refund_no": secrets.token_hex(12)}
-        self._send("POST", "/v1/refunds", refund | {"amount": part}, expect=(201,), name="refund")
-        refund["merchant_refund_no"] = secrets.token_hex(12)
-        too_much = refund | {"amount": payment["amount"]}
-        self._send("POST", "/v1/refunds", too_much, expect=(422,), name="refund too much")
+        part, number = payment["amount"] // 2, secrets.token_hex(12)
+        refund = {"payment_id": payment["id"], "merchant_refund_no": number, "amount": part}
+        made = self._send("POST", "/v1/refunds", refund, expect=201, name="refund")
+        if made is not None:
+            self._acknowledged("refunded", made["id"], number, part, payment["id"])
+        refund |= {"merchant_refund_no": secrets.token_hex(12), "amount": payment["amount"]}
+        self._send("POST", "/v1/refunds", refund, expect=422, name="refund too much")
 
     @task(1)
     def repeat(self) -> None:
         """The same order twice: one payment."""
         order = self._order()
-        first = self._send("POST", "/v1/payments", order, expect=(201,), name="create")
-        again = self._send("POST", "/v1/payments", order, expect=(200,), name="create again")
+        first = self._create(order)
+        again = self._send("POST", "/v1/payments", order, expect=200, name="create again")
         if first and again and first["id"] != again["id"]:
             self._wrong("create again", f"{order['merchant_order_no']} made two payments")
 
@@ -90,16 +138,19 @@ class Merchant(FastHttpUser):
         order = self._order()
         signed = json.dumps(order).encode()
         changed = json.dumps(order | {"amount": order["amount"] + 1}).encode()
-        header = authorization(self.ready, "POST", "/v1/payments", signed)
-        self._request("POST", "/v1/payments", changed, header, expect=(401,), name="forged")
+        header = self.account.authorization("POST", "/v1/payments", signed)
+        self._request("POST", "/v1/payments", changed, header, expect=401, name="forged")
 
     @task(1)
     def cancel(self) -> None:
         """An order that nobody pays is called off."""
-        payment = self._send("POST", "/v1/payments", self._order(), expect=(201,), name="create")
+        payment = self._create(self._order())
         if payment is not None:
             target = f"/v1/payments/{payment['id']}/cancel"
-            self._send("POST", target, {}, expect=(200,), name="cancel")
+            if self._send("POST", target, {}, expect=200, name="cancel") is None:
+                return
+            if self._until(payment, "canceled") is not None:
+                self._note("canceled", payment)
 
     def _order(self) -> dict[str, Any]:
         return {
@@ -107,12 +158,18 @@ class Merchant(FastHttpUser):
             "amount": AMOUNT_MIN + secrets.randbelow(AMOUNT_MAX - AMOUNT_MIN),
             "currency": "CNY",
             "subject": "A cup of tea",
-            "method": "alipay_qr",
+            "method": METHOD,
         }
+
+    def _create(self, order: dict[str, Any]) -> dict[str, Any] | None:
+        payment = self._send("POST", "/v1/payments", order, expect=201, name="create")
+        if payment is not None:
+            self._note("created", payment)
+        return payment
 
     def _sell(self) -> dict[str, Any] | None:
         """A payment that has succeeded; None where something before went wrong (and is counted)."""
-        payment = self._send("POST", "/v1/payments", self._order(), expect=(201,), name="create")
+        payment = self._create(self._order())
         if payment is None:
             return None
         payment = self._until(payment, "requires_action")
@@ -120,9 +177,22 @@ class Merchant(FastHttpUser):
             return None
         code = json.dumps({"code": payment["next_action"]["qr_code"]}).encode()
         url = self.ready["sandbox_url"] + "/payer/pay"
-        if self._request("POST", url, code, None, expect=(200,), name="(payer pays)") is None:
+        if self._request("POST", url, code, None, expect=200, name="(payer pays)") is None:
             return None
-        return self._until(payment, "succeeded")
+        self._note("paid", payment)
+        payment = self._until(payment, "succeeded")
+        if payment is not None:
+            self._note("succeeded", payment)
+        return payment
+
+    def _note(self, kind: str, payment: dict[str, Any]) -> None:
+        number, amount = payment["merchant_order_no"], payment["amount"]
+        self._acknowledged(kind, payment["id"], number, amount, payment["id"])
+
+    def _acknowledged(
+        self, kind: str, object_id: str, number: str, amount: int, payment_id: str
+    ) -> None:
+        self.record.acknowledged(Operation(kind, object_id, number, amount, payment_id))
 
     def _until(self, payment: dict[str, Any], status: str) -> dict[str, Any] | None:
         last = time.monotonic() + SETTLE_S_MAX
@@ -132,34 +202,21 @@ class Merchant(FastHttpUser):
                 return None
             # Under locust this sleep gives way to the other merchants.
             time.sleep(ASK_AGAIN_S)
-            asked = self._send("GET", f"/v1/payments/{payment['id']}", expect=(200,), name="get")
+            asked = self._send("GET", f"/v1/payments/{payment['id']}", expect=200, name="get")
             if asked is None:
                 return None
             payment = asked
         return payment
 
     def _send(
-        self,
-        method: str,
-        target: str,
-        value: dict[str, Any] | None = None,
-        *,
-        expect: tuple[int, ...],
-        name: str,
+        self, method: str, target: str, value: object = None, *, expect: int, name: str
     ) -> dict[str, Any] | None:
         body = b"" if value is None else json.dumps(value).encode()
-        header = authorization(self.ready, method, target, body)
+        header = self.account.authorization(method, target, body)
         return self._request(method, target, body, header, expect=expect, name=name)
 
     def _request(
-        self,
-        method: str,
-        url: str,
-        body: bytes,
-        header: str | None,
-        *,
-        expect: tuple[int, ...],
-        name: str,
+        self, method: str, url: str, body: bytes, header: str | None, *, expect: int, name: str
     ) -> dict[str, Any] | None:
         """Send; the JSON of an expected answer, None for every other (counted as a failure)."""
         headers = {} if header is None else {"Authorization": header}
@@ -168,7 +225,7 @@ class Merchant(FastHttpUser):
         with self.client.request(
             method, url, data=body.decode(), headers=headers, name=name, catch_response=True
         ) as response:
-            if response.status_code not in expect:
+            if response.status_code != expect:
                 said = (response.text or "")[:300]
                 response.failure(f"{response.status_code}, expected {expect}: {said}")
                 return None

@@ -1,13 +1,16 @@
-"""A load test from nothing: a house of its own, locust merchants, then the proof of its books.
+"""A load test from nothing: a house of its own, locust merchants, then proof of what they heard.
 
-Law: status 0 only if every answer was right (merchant.py says what is), the books hold
+Law: status 0 only if every answer was right (merchant.py says what is), every acknowledged
+operation agrees with database, simulator's book and webhooks (checker.py), the books hold
 (`tillgate verify`, beside the still running house) and the house ended by itself when told to.
-Whatever happens, nothing is left running and nothing is left on the disk.
+Everything is on loopback and bounded in time; whatever happens, nothing is left running and
+nothing is left on the disk.
 
-    python loadtests/run.py --users 20 --spawn-rate 10 --run-time 2m
+    python -m loadtests.run [--shape spike] [--users 20] [--run-time 2m] [--web]
 """
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -15,35 +18,66 @@ import tempfile
 import time
 from pathlib import Path
 
+from loadtests.checker import check
+from loadtests.shapes import SHAPES
+
 START_S_MAX = 60.0
 STOP_S_MAX = 90.0
+LOOPBACK, WEB_PORT = "127.0.0.1", 8089
 BIN = Path(sys.executable).parent
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 
 
 def main() -> int:
     """Run it; the exit status."""
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--users", type=int, default=20, help="merchants at the same time")
-    options.add_argument("--spawn-rate", type=float, default=10, help="new merchants a second")
+    options = argparse.ArgumentParser(
+        prog="python -m loadtests.run", description=__doc__.partition("\n")[0]
+    )
+    options.add_argument("--shape", choices=sorted(SHAPES), default="steady")
+    options.add_argument("--users", type=int, default=20, help="tills at the same time")
+    options.add_argument("--merchants", type=int, default=4, help="whose tills they are")
+    options.add_argument("--spawn-rate", type=float, default=10, help="new tills a second")
     options.add_argument("--run-time", default="2m", help="how long, such as 30s or 2m")
+    options.add_argument("--workers", type=int, help="gateway processes")
+    options.add_argument("--shards", type=int, help="databases")
+    options.add_argument(
+        "--web", action="store_true", help=f"with locust's page at http://{LOOPBACK}:{WEB_PORT}"
+    )
     given = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tillgate-load-") as folder:
-        data, ready = Path(folder) / "data", Path(folder) / "ready.json"
-        house = subprocess.Popen(
-            [BIN / "tillgate", "up", "--port", "0", "--data", data, "--ready-file", ready,
-             "--log-level", "warning"]
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="tillgate-load-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        data, ready, records = folder / "data", folder / "ready.json", folder / "records"
+        records.mkdir()
+        house = subprocess.Popen(command_of_house(given, data, ready))
         try:
             wait_for(ready, house)
-            faults = [*load(ready, given), *verify(data)]
+            faults = load(ready, records, given)
+            found, compared = check(json.loads(ready.read_text("utf-8")), records)
+            print(f"load: compared {compared}")
+            faults += [*found, *verify(data)]
         finally:
             stopped = stop(house)
     faults += stopped
     for fault in faults:
         print(f"load: {fault}", file=sys.stderr)
-    print("load: FAILED" if faults else "load: every answer was right, and the books hold")
-    return 1 if faults else 0
+    if faults:
+        print("load: FAILED")
+        return 1
+    print("load: every answer was right, all witnesses agree, and the books hold")
+    return 0
+
+
+def command_of_house(given: argparse.Namespace, data: Path, ready: Path) -> list[str]:
+    """`tillgate up` with ports of its own."""
+    command = [
+        *(str(BIN / "tillgate"), "up", "--port", "0", "--data", str(data)),
+        *("--ready-file", str(ready), "--log-level", "warning"),
+    ]
+    for name in ("workers", "shards"):
+        if (number := getattr(given, name)) is not None:
+            command += [f"--{name}", str(number)]
+    return command
 
 
 def wait_for(ready: Path, house: subprocess.Popen[bytes]) -> None:
@@ -57,15 +91,19 @@ def wait_for(ready: Path, house: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def load(ready: Path, given: argparse.Namespace) -> list[str]:
+def load(ready: Path, records: Path, given: argparse.Namespace) -> list[str]:
     """Let the merchants work; what went wrong."""
+    page = ["--web-host", LOOPBACK, "--web-port", str(WEB_PORT), "--autostart", "--autoquit", "5"]
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "locust", "-f", HERE / "merchant.py", "--headless"),
-            *("--only-summary", "--ready-file", ready, "--users", str(given.users)),
-            *("--spawn-rate", str(given.spawn_rate), "--run-time", given.run_time),
-            *("--stop-timeout", "20"),
+            *(sys.executable, "-m", "locust", "-f", "loadtests/merchant.py"),
+            *(page if given.web else ["--headless", "--only-summary"]),
+            *("--ready-file", str(ready), "--records", str(records)),
+            *("--shape", given.shape, "--users", str(given.users)),
+            *("--merchants", str(given.merchants), "--spawn-rate", str(given.spawn_rate)),
+            *("--run-time", given.run_time, "--stop-timeout", "20"),
         ],
+        cwd=ROOT,
         check=False,
     )
     return [] if done.returncode == 0 else [f"locust ended with status {done.returncode}"]

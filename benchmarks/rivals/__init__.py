@@ -1,0 +1,1 @@
+"""The programs that Tillgate is measured against, each with the guarantees that its law names."""

@@ -15,8 +15,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = {
-    "fastpath._signature_c": "fastpath/_signature_c.pyx",
-    "fastpath._amount_c": "fastpath/_amount_c.pyx",
+    f"fastpath._{subject}_c": f"fastpath/_{subject}_c.pyx"
+    for subject in ("signature", "amount", "keyed", "request", "order", "identifier")
 }
 DIRECTIVES = {"language_level": 3, "binding": True}
 

@@ -18,7 +18,14 @@ from typing import Final, Literal
 
 Implementation = Literal["cython", "pure"]
 
-_COMPILED: Final = ("fastpath._signature_c", "fastpath._amount_c")
+_COMPILED: Final = (
+    "fastpath._signature_c",
+    "fastpath._amount_c",
+    "fastpath._keyed_c",
+    "fastpath._request_c",
+    "fastpath._order_c",
+    "fastpath._identifier_c",
+)
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"
 

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 from gateway.adapters.http.client import ChannelHttp, WebhookHttp
 from gateway.adapters.local.wakeups import WakeupReceiver, WakeupSender
-from gateway.adapters.postgres.batch import Submitted
 from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
 from gateway.adapters.postgres.due import PostgresDue
@@ -31,6 +30,8 @@ from gateway.adapters.postgres.readiness import PostgresReadiness
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards
+from gateway.adapters.postgres.submitted import Submitted
+from gateway.adapters.postgres.views import PostgresViews
 from gateway.adapters.system.clock import SystemClock
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.root_keys import read_root_keys
@@ -44,6 +45,7 @@ from gateway.center.onboard import Onboard
 from gateway.center.once import Ongoing
 from gateway.center.pay import Pay
 from gateway.center.query import Query
+from gateway.center.quick_pay import QuickPay
 from gateway.center.receive import Receive
 from gateway.center.refund import Refunding
 from gateway.center.replay import Replay
@@ -68,11 +70,13 @@ from gateway.web.api.balance import Balance
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
 from gateway.web.api.payments import Payments
+from gateway.web.api.quick_payments import QuickCreatePayment, QuickGetPayment
 from gateway.web.api.refunds import Refunds
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.callbacks import Callbacks
 from gateway.web.documents import Documents
 from gateway.web.ops import routes as ops_routes
+from gateway.web.quick import QuickLane
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
 from gateway.workers.overdue import Overdue
@@ -99,7 +103,7 @@ class Told:
         """Take note of the Changes of one commit."""
         self._metrics.committed(done)
         if self.hint is not None:
-            merchants = {each.change.merchant_id for each in done if each.told}
+            merchants = {each.merchant_id for each in done if each.types}
             if merchants:
                 self.hint(merchants)
 
@@ -157,6 +161,18 @@ class Core:
             clock=self.clock,
             ids=self.ids,
             persons=self.persons,
+            livemode=self.settings.livemode,
+        )
+
+    @cached_property
+    def quick_pay(self) -> QuickPay:
+        """Creates payments of plain orders."""
+        return QuickPay(
+            pay=self.pay,
+            books=self.shards,
+            directory=self.directory,
+            clock=self.clock,
+            ids=self.ids,
             livemode=self.settings.livemode,
         )
 
@@ -329,8 +345,18 @@ class Gateway:
             self.router.add(route)
         authenticator = Authenticator(directory=core.directory, clock=core.clock)
         dispatch = authenticated(authenticator, trusted=core.settings.proxy_networks)
+        self.quick = QuickLane(
+            authenticator=authenticator,
+            exact={(b"POST", b"/v1/payments"): self._quick_create},
+            below=((b"GET", b"/v1/payments/", self._quick_get),),
+            new_request_id=core.ids.request_id,
+            trusted=core.settings.proxy_networks,
+            observe=core.metrics.request,
+            on_error=http_errors(core.metrics),
+        )
         self.server = HttpServer(
             self.router,
+            quick=self.quick,
             new_request_id=core.ids.request_id,
             dispatch=with_request_id(dispatch),
             observe=core.metrics.request,
@@ -342,15 +368,18 @@ class Gateway:
         core, directory = self._core, self._core.directory
         sandbox = not core.settings.livemode
         cursor_key = directory.cursor_keys[max(directory.cursor_keys)]
+        payments = Payments(
+            pay=core.pay,
+            close=core.close,
+            query=core.query,
+            directory=directory,
+            cursor_key=cursor_key,
+            sandbox=sandbox,
+        )
+        self._quick_create = QuickCreatePayment(quick_pay=core.quick_pay, payments=payments)
+        self._quick_get = QuickGetPayment(views=PostgresViews(core.shards), payments=payments)
         doors = (
-            Payments(
-                pay=core.pay,
-                close=core.close,
-                query=core.query,
-                directory=directory,
-                cursor_key=cursor_key,
-                sandbox=sandbox,
-            ),
+            payments,
             Refunds(
                 refunding=core.refunding,
                 query=core.query,

@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 COMMIT = b"commit\x00"
+# Only the short way sends values that are parted by unit separators; it commits by itself.
+SHORT_WAY = b"\x1fautomatic\x1f"
 PORT = 5432
 
 
@@ -65,7 +67,7 @@ class PostgresProxy:
         back = asyncio.ensure_future(self._copy_back(upstream_reader, writer, committed))
         try:
             while data := await reader.read(65536):
-                if COMMIT in data.lower() and self._mode is not None:
+                if self._mode is not None and (COMMIT in data.lower() or SHORT_WAY in data):
                     mode, self._mode = self._mode, None
                     if mode == "before_commit_arrives":
                         self.cuts += 1

@@ -123,11 +123,18 @@ class Pay:
         except TillgateError as refusal:
             # A repeat is answered even when the order would be refused by now.
             return await self._replay(merchant_id, numbered, refusal)
-        change = self._create_change(order, numbered, payment, attempt, actor, request_id)
+        change = self.create_change(
+            payment,
+            attempt,
+            numbered,
+            customer=order.customer,
+            actor=actor,
+            request_id=request_id,
+        )
         writes = await self._books.submit(change)
         created: Created = writes.result
         if created.replayed:
-            return Created(await self._settled(created.payment), True)
+            return await self.settled(created)
         if created.attempt is None or account is None:
             return created
         payment = await self._tell(created.payment, created.attempt, account, actor, request_id)
@@ -159,17 +166,19 @@ class Pay:
             )
         return min(fitting, key=lambda each: (each.priority, -each.weight, each.id))
 
-    def _create_change(
+    def create_change(
         self,
-        order: Order,
-        numbered: Numbered,
         payment: Payment,
         attempt: Attempt | None,
+        numbered: Numbered,
+        *,
+        customer: dict[str, str] | None,
         actor: str,
         request_id: str,
     ) -> Change:
-        number = Need("payment_no", order.merchant_order_no)
-        seal = self._sealing(order.customer, payment)
+        """The Change that writes a new payment, or finds what its number made before."""
+        number = Need("payment_no", payment.merchant_order_no)
+        seal = self._sealing(customer, payment)
         fresh = _written(payment, attempt) if seal is None else None
 
         def decide(rows: Rows) -> Writes:
@@ -313,6 +322,10 @@ class Pay:
             key_number=existing.fingerprint_key,
         )
         return Created(existing, True)
+
+    async def settled(self, created: Created) -> Created:
+        """What a repeat is answered: the payment once its first carrying-out is over."""
+        return Created(await self._settled(created.payment), True)
 
     async def _settled(self, payment: Payment) -> Payment:
         """The payment once its first carrying-out is over, waiting at most five seconds."""

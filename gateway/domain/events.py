@@ -4,7 +4,8 @@ Law: an event is a journal row or it did not happen. A line is born complete: it
 object as it was at that version, already encoded, and is never encoded again.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -50,6 +51,8 @@ OBJECT_PREFIXES = {
 encode = msgspec.json.Encoder().encode
 
 _TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
+# Requests of one second share its text, and so do their ends.
+_SECONDS_REMEMBERED_MAX = 256
 _MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
 
 
@@ -93,6 +96,18 @@ def rfc3339(moment: datetime) -> str:
         f"{moment.year}-{two[moment.month]}-{two[moment.day]}T{two[moment.hour]}:"
         f"{two[moment.minute]}:{two[moment.second]}.{_MILLISECONDS[moment.microsecond // 1000]}"
     )
+
+
+def rfc3339_of_ms(at_ms: int) -> str:
+    """Unix milliseconds as the same text."""
+    second, millisecond = divmod(at_ms, 1000)
+    return _second_text(second) + _MILLISECONDS[millisecond]
+
+
+@lru_cache(_SECONDS_REMEMBERED_MAX)
+def _second_text(second: int) -> str:
+    """The text of a Unix second, up to and with the point."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 def rfc3339_or_none(moment: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from fastpath.keyed import HmacKey
 from gateway.domain.errors import TillgateError
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -49,13 +50,12 @@ class Fingerprints:
     __slots__ = ("_keys", "newest")
 
     def __init__(self, keys: Mapping[int, bytes]) -> None:
-        self._keys = dict(keys)
+        self._keys = {number: HmacKey(key) for number, key in keys.items()}
         self.newest = max(self._keys)
 
     def fingerprint(self, content: bytes, number: int | None = None) -> bytes:
         """The 32-byte fingerprint of canonical content under key `number` (default: newest)."""
-        key = self._keys[self.newest if number is None else number]
-        return hmac.digest(key, content, "sha256")
+        return self._keys[self.newest if number is None else number].digest(content)
 
     def is_same(self, content: bytes, *, stored: bytes, number: int) -> bool:
         """Whether `content` is what the stored fingerprint was made of."""

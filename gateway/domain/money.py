@@ -16,9 +16,14 @@ EXPONENTS: dict[str, int] = {
 }
 
 
+def is_currency(code: str) -> bool:
+    """Whether `code` is a currency of ISO 4217 that has a minor unit."""
+    return code in EXPONENTS
+
+
 def check_currency(code: str, param: str = "/currency") -> str:
     """`code` if it is a currency of ISO 4217 that has a minor unit, else `invalid_currency`."""
-    if code not in EXPONENTS:
+    if not is_currency(code):
         raise TillgateError(
             "invalid_currency",
             "The currency must be an upper-case ISO 4217 code such as CNY.",

@@ -38,10 +38,10 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Committed(Protocol):
-    """A Change that was committed, with the journal lines that were written for it."""
+    """A Change that was committed, with the types of the events that were written for it."""
 
     @property
-    def told(self) -> Sequence[Any]: ...
+    def types(self) -> Sequence[str]: ...
 
 
 def product_version() -> str:
@@ -99,8 +99,8 @@ class Metrics:
         """Changes that have become durable: the committer's `committed`."""
         events = self._events
         for change in changes:
-            for told in change.told:
-                events[told.line.type] += 1
+            for kind in change.types:
+                events[kind] += 1
 
     def batch(self, shard: int) -> Callable[[int, float, str], None]:
         """The committer's `observe` for one shard: size, seconds, kind."""

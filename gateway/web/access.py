@@ -25,7 +25,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 def client_address(request: Request, trusted: Networks) -> str:
     """The client's address: the peer's, or the first one behind the proxies that we trust."""
     address = request.remote
-    if not trusted or not _is_in(address, trusted):
+    if not trusted or not is_trusted(address, trusted):
         return address
     # A proxy may add a header of its own below one that the client made up: all of them count.
     chain = ",".join(request.headers.getall(FORWARDED_FOR, ()))
@@ -36,12 +36,13 @@ def client_address(request: Request, trusted: Networks) -> str:
         except ValueError:
             return address
         address = candidate
-        if not _is_in(address, trusted):
+        if not is_trusted(address, trusted):
             return address
     return address
 
 
-def _is_in(address: str, networks: Networks) -> bool:
+def is_trusted(address: str, networks: Networks) -> bool:
+    """Whether an address is in one of the networks; what is no address is in none."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -13,7 +13,7 @@ timer. The time limit on bodies is held where bodies are read (server.py).
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web, web_protocol
 
@@ -33,9 +33,21 @@ SURPLUS_SECONDS_MAX = 1.0
 # Of the process's file descriptors, the part that connections of clients may take.
 DESCRIPTORS_SHARE_PERCENT = 75
 
-_SEAM = ("_request_count", "_messages", "_waiter", "_close", "_force_close", "_upgraded")
+_SEAM = (
+    "_request_count",
+    "_messages",
+    "_waiter",
+    "_close",
+    "_force_close",
+    "_upgraded",
+    "_keepalive_handle",
+    "_keepalive_timeout",
+    "_next_keepalive_close_time",
+)
+_SEAM_FUNCTIONS = ("handle_error", "_process_keepalive")
 
 Refuse = Callable[[Any, int], web.StreamResponse]
+Take = Callable[["Connection", bytes], bool]
 
 
 def require_seam(*, pure_parser_allowed: bool = False) -> None:
@@ -46,8 +58,11 @@ def require_seam(*, pure_parser_allowed: bool = False) -> None:
     """
     slots = {name for kind in web.RequestHandler.__mro__ for name in getattr(kind, "__slots__", ())}
     missing = [name for name in _SEAM if name not in slots]
-    if missing or not callable(getattr(web.RequestHandler, "handle_error", None)):
-        raise RuntimeError(f"aiohttp has changed inside: {missing or 'handle_error'} is missing")
+    missing += [
+        name for name in _SEAM_FUNCTIONS if not callable(getattr(web.RequestHandler, name, None))
+    ]
+    if missing:
+        raise RuntimeError(f"aiohttp has changed inside: {missing} are missing")
     if not has_compiled_parser() and not pure_parser_allowed:
         raise RuntimeError("aiohttp runs without its compiled HTTP parser: install its wheel")
 
@@ -66,11 +81,26 @@ def connections_room(connections_max: int = CONNECTIONS_MAX) -> int:
     return max(1, min(connections_max, descriptors * DESCRIPTORS_SHARE_PERCENT // 100))
 
 
+class Quick(Protocol):
+    """A way for plain requests that goes round the parser: see quick.py."""
+
+    in_flight: int
+
+    def take(self, connection: "Connection", data: bytes) -> bool:
+        """Take what arrived on an idle connection, or leave it."""
+        ...
+
+    def close(self, on_quiet: Callable[[], None]) -> None:
+        """Take no more; `on_quiet` is called after each answer from now on."""
+        ...
+
+
 class LimitedServer(web.Server):
     """aiohttp's low-level server, whose connections are `Connection`s.
 
     `refuse` answers what never became a request; `overloaded` gives the bytes for a connection
-    that is one too many. `on_gone` is called after a connection has ended.
+    that is one too many. `on_gone` is called after a connection has ended. `take` is shown what
+    arrives while nothing of a request is under way, before aiohttp's parser is, and may take it.
     """
 
     def __init__(
@@ -82,8 +112,10 @@ class LimitedServer(web.Server):
         overloaded: Callable[[], bytes],
         on_gone: Callable[[], None],
         connections_max: int,
+        take: "Take | None" = None,
     ) -> None:
         super().__init__(handler, request_factory=request_factory)
+        self.take = take
         self.refuse = refuse
         self.overloaded = overloaded
         self.on_gone = on_gone
@@ -117,6 +149,8 @@ class Connection(web.RequestHandler):
         "_body",
         "_header_bytes",
         "_header_timer",
+        "_held",
+        "_is_quick",
         "_server",
         "_surplus",
         "measured",
@@ -133,6 +167,9 @@ class Connection(web.RequestHandler):
         self._header_bytes = 0
         # The body that is still coming in, None between requests.
         self._body: Any = None
+        # Whether a request that aiohttp has never seen is being carried out, and what came since.
+        self._is_quick = False
+        self._held = b""
 
     @property
     def is_ending(self) -> bool:
@@ -148,6 +185,7 @@ class Connection(web.RequestHandler):
             and not waiter.done()
             and self._body is None
             and self._header_bytes == 0
+            and not self._is_quick
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -161,6 +199,19 @@ class Connection(web.RequestHandler):
         self._header_timer = self._loop.call_later(HEADERS_SECONDS_MAX, self._headers_are_late)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_quick:
+            self._hold(data)
+            return
+        take = self._server.take
+        if (
+            take is not None
+            and self.is_idle
+            and not self.is_ending
+            and not self._upgraded
+            and not self.writing_paused
+            and take(self, data)
+        ):
+            return
         requests = self._request_count
         super().data_received(data)
         if self._request_count != requests:
@@ -179,6 +230,9 @@ class Connection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client will send no more: answer what it has sent, then close."""
+        if self._is_quick:
+            self._close = True
+            return self.ssl_context is None
         if self._surplus is not None or self.ssl_context is not None or self.is_idle:
             return False
         if self._body is not None:
@@ -195,6 +249,47 @@ class Connection(web.RequestHandler):
             self._surplus = None
         super().connection_lost(exc)
         server.on_gone()
+
+    # Quick requests
+
+    def begin_quick(self) -> None:
+        """A request was taken before aiohttp saw it; what comes next is held until its answer."""
+        self._is_quick = True
+        self._stop_header_timer()
+
+    def leave_quick(self) -> None:
+        """The request was not taken after all; nothing was done."""
+        self._is_quick = False
+
+    def end_quick(self, answer: bytes) -> None:
+        """Send the answer, then read what came meanwhile."""
+        self._is_quick = False
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(answer)
+        if self._close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._held:
+            held, self._held = self._held, b""
+            transport.resume_reading()
+            self.data_received(held)
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > READ_BYTES_MAX and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _process_keepalive(self) -> None:
+        if self._is_quick:
+            # aiohttp believes that nothing is under way; the answer will set the time anew.
+            self._keepalive_handle = self._loop.call_later(
+                self._keepalive_timeout, self._process_keepalive
+            )
+            return
+        super()._process_keepalive()
 
     def handle_error(
         self,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -32,6 +32,15 @@ _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 _BODILESS_STATUSES = frozenset((204, 304))
 
 Headers = Sequence[tuple[str, str]]
+
+
+class Asked(Protocol):
+    """What an answer must know of its request."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def is_http_1_0(self) -> bool: ...
 
 
 class Reply(web.StreamResponse):
@@ -104,7 +113,7 @@ class Reply(web.StreamResponse):
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing: everything was written by `prepare`."""
 
-    def encode(self, request: "Request") -> bytes:
+    def encode(self, request: Asked) -> bytes:
         """The bytes for this request: as they were built, but for HEAD and the ends of HTTP."""
         head_only = request.method == "HEAD"
         if not self._keep_alive:

@@ -30,6 +30,7 @@ from gateway.web.limits import (
     HEADERS_BYTES_MAX,
     Connection,
     LimitedServer,
+    Quick,
     connections_room,
     require_seam,
 )
@@ -152,6 +153,7 @@ class HttpServer:
         dispatch: Dispatch = _call_handler,
         observe: Observe | None = None,
         on_error: OnError | None = None,
+        quick: Quick | None = None,
         connections_max: int = CONNECTIONS_MAX,
         pure_parser_allowed: bool = False,
     ) -> None:
@@ -161,6 +163,7 @@ class HttpServer:
         self._dispatch = dispatch
         self._observe = observe
         self._on_error = on_error
+        self._quick = quick
         self._connections_max = connections_room(connections_max)
         self._listeners: list[asyncio.Server] = []
         self._server: LimitedServer | None = None
@@ -191,6 +194,7 @@ class HttpServer:
                 overloaded=self._overloaded,
                 on_gone=self._connection_is_gone,
                 connections_max=self._connections_max,
+                take=None if self._quick is None else self._quick.take,
             )
         where: dict[str, Any] = {"host": host, "port": port} if sock is None else {"sock": sock}
         if ssl_context is not None:
@@ -229,6 +233,9 @@ class HttpServer:
         For the time between "not ready" and `drain`, so that clients leave by themselves.
         """
         self._is_draining = True
+        if self._quick is not None:
+            # Whoever is told good-bye is told so by the careful way.
+            self._quick.close(self._connection_is_gone)
 
     async def drain(self, timeout_s: float) -> bool:
         """Stop listening, close idle connections, let requests end; the rest is cut in the end.
@@ -260,7 +267,8 @@ class HttpServer:
         return ended
 
     def _is_quiet(self) -> bool:
-        return self.requests_in_flight == 0 and self.open_connections == 0
+        under_way = 0 if self._quick is None else self._quick.in_flight
+        return self.requests_in_flight + under_way == 0 and self.open_connections == 0
 
     def _connection_is_gone(self) -> None:
         if self._is_draining and self._is_quiet():

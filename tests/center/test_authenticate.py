@@ -235,7 +235,7 @@ async def test_an_unknown_key_costs_a_verification(
     world: World, algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = {
-        "hmac-sha256": "verify_request_hmac",
+        "hmac-sha256": "_hmac_key",
         "ed25519": "verify_ed25519",
         "rsa2048": "verify_rsa2048_sha256",
     }

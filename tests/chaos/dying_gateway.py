@@ -3,7 +3,7 @@
 Its settings come by environment. It is the real gateway of `gateway.app`. At the given step of
 the given commit it sends itself SIGKILL, so nothing of it can clean up:
 
-    before_commit   the batch is decided and written, COMMIT has not been sent
+    before_commit   the batch is decided, what commits it has not been sent
     after_commit    COMMIT was answered, no reply has left
     after_send      the channel was asked and has answered, nothing of it is recorded
 """
@@ -37,13 +37,13 @@ def arm(step: str, number: int) -> None:
             die()
 
     if step == "before_commit":
-        commit = Lane._commit
+        commit = Lane._committed
 
         async def dying_commit(self, *args):
             passed()
             return await commit(self, *args)
 
-        Lane._commit = dying_commit
+        Lane._committed = dying_commit
     elif step == "after_commit":
         finish = Committer._finish
 

@@ -1,4 +1,4 @@
-"""One suite, every twin: a test that asks for `signature` or `amount` runs once for each.
+"""One suite, every twin: a test that asks for `signature`, `order`, ... runs once for each.
 
 With FASTPATH_PURE=1 only the pure twin is there, and the tests of agreement, which need two,
 are not collected. Without it a compiled twin that cannot be imported is an error of the run.
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 PURE_ONLY = os.environ.get("FASTPATH_PURE") == "1"
 TWINS = {"pure": "py"} if PURE_ONLY else {"pure": "py", "cython": "c"}
 
-collect_ignore = ["test_agreement.py"] if PURE_ONLY else []
+collect_ignore = ["test_agreement.py", "test_plain_agreement.py"] if PURE_ONLY else []
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -31,6 +31,26 @@ def signature(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(scope="session", params=TWINS)
 def amount(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(f"fastpath._amount_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def keyed(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._keyed_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def plain_request(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._request_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def order(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._order_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def identifier(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._identifier_{TWINS[request.param]}")
 
 
 @pytest.fixture(scope="session")

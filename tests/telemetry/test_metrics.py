@@ -134,8 +134,7 @@ def test_a_client_cannot_make_series(metrics: Metrics) -> None:
 
 def test_payments_and_refunds_are_counted_from_committed_lines(metrics: Metrics) -> None:
     def change(*types: str) -> SimpleNamespace:
-        lines = [SimpleNamespace(line=SimpleNamespace(type=each)) for each in types]
-        return SimpleNamespace(told=lines)
+        return SimpleNamespace(types=types)
 
     metrics.committed([change("payment.created"), change("payment.created"), change()])
     metrics.committed([change("payment.succeeded", "payment.unexpected_funds")])

@@ -1,58 +1,34 @@
 """One transaction's worth of Changes: what it loads, decides and writes.
 
-Law: a batch knows rows, not connections' fate; it is given a connection inside a transaction and
-leaves COMMIT to `commit.py`. Decisions see the rows as the Changes before them in the batch left
-them, and each row is written once.
+Law: a batch knows rows, not connections' fate; the long way is given a connection inside a
+transaction and leaves COMMIT to `lane.py`, the short way is one statement that commits itself.
+Decisions see the rows as the Changes before them in the batch left them, and each row is written
+once.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
 from msgspec.structs import replace
 
-from gateway.adapters.postgres import (
-    attempts,
-    callbacks,
-    fresh,
-    ledger,
-    notify_secrets,
-    payer_keys,
-    payments,
-    refunds,
-    unexpected_funds,
-    webhook_endpoints,
-)
+from gateway.adapters.postgres import fresh, ledger
 from gateway.adapters.postgres.journal import Told
 from gateway.adapters.postgres.journal import arrays as journal_arrays
 from gateway.adapters.postgres.journal import insert as insert_journal
+from gateway.adapters.postgres.merchant_rows import BY_KIND, LOADS, MerchantRows
 from gateway.adapters.postgres.statements import Statement, chain, load
-from gateway.adapters.postgres.tables import Load, Table
-from gateway.domain import chart, ids
-from gateway.domain.change import Change, Need, Writes
+from gateway.adapters.postgres.submitted import NOTHING, Submitted
+from gateway.domain import ids
+from gateway.domain.change import Change, Need
 from gateway.domain.errors import TillgateError
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
 from gateway.domain.lifecycle import IllegalTransition
 from gateway.domain.payment import Payment
 
 SQL = load(__file__.replace("batch", "commit"))
-
-TABLES: tuple[Table, ...] = (
-    payments.TABLE,
-    attempts.TABLE,
-    refunds.TABLE,
-    unexpected_funds.TABLE,
-    callbacks.TABLE,
-    payer_keys.TABLE,
-    webhook_endpoints.TABLE,
-    notify_secrets.TABLE,
-)
-_BY_KIND: dict[str, Table] = {table.kind: table for table in TABLES}
-_LOADS: dict[str, tuple[Table, Load]] = {
-    kind: (table, each) for table in TABLES for kind, each in table.loads.items()
-}
 
 log = logging.getLogger("tillgate.commit")
 
@@ -69,68 +45,7 @@ class GuardLost(Exception):
     """A guarded write hit fewer rows than it was given: somebody wrote without the head."""
 
 
-NOTHING = Writes()
-
-
-class Submitted:
-    """A Change in the committer's hands, and what became of it."""
-
-    __slots__ = ("at", "change", "error", "followers", "future", "rows", "told", "writes")
-
-    def __init__(self, change: Change, future: asyncio.Future[Writes], at: float) -> None:
-        self.change = change
-        self.future = future
-        self.at = at
-        self.error: BaseException | None = None
-        self.writes: Writes = NOTHING
-        self.rows: MerchantRows | None = None
-        self.followers: list[Submitted] = []
-        self.told: list[Told] = []
-
-
-class MerchantRows:
-    """The rows of one merchant within a batch, under every key by which they were asked for."""
-
-    __slots__ = ("accounts", "accounts_loaded", "loaded", "merchant_id", "rows")
-
-    def __init__(self, merchant_id: str) -> None:
-        self.merchant_id = merchant_id
-        self.rows: dict[Need, Any] = {}
-        self.loaded: dict[Need, int] = {}  # versions as stored, by place
-        self.accounts: dict[tuple[str, str], Account] = {}
-        self.accounts_loaded: dict[tuple[str, str], int] = {}
-
-    def get(self, need: Need) -> Any:
-        """The row, or None. Rows are kept by place; other keys lead there."""
-        found = self.rows.get(need)
-        return self.rows.get(found) if type(found) is Need else found
-
-    def account(self, code: str, currency: str) -> Account:
-        """The account, opened empty if it does not exist."""
-        key = (code, currency)
-        account = self.accounts.get(key)
-        if account is None:
-            account = self.accounts[key] = chart.opened(self.merchant_id, code, currency)
-        return account
-
-    def keep(self, row: Any) -> None:
-        """Keep a row under its place, and its place under every other key."""
-        place = row.place
-        self.rows[place] = row
-        for kind, each in _BY_KIND[place.kind].loads.items():
-            if kind != place.kind:
-                self.rows[Need(kind, each.key_of(row))] = place
-
-
-def _rows_of(writes: Writes, merchant_id: str) -> MerchantRows:
-    rows = MerchantRows(merchant_id)
-    for row in writes.rows:
-        rows.keep(row)
-    return rows
-
-
-def _place(submitted: Submitted) -> tuple[str, Need | None]:
-    return submitted.change.merchant_id, submitted.change.number
+_place_of = attrgetter("place")
 
 
 class Batch:
@@ -149,26 +64,23 @@ class Batch:
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be read first: all are new payments."""
-        return all(fresh.is_fresh(each.change) for each in self.changes)
+        return all(each.fresh is not None for each in self.changes)
 
     # --- the short way ---------------------------------------------------------------------------
 
-    async def create(self, connection: asyncpg.Connection) -> str | None:
-        """Write a batch of new payments in one statement; None if not all of it was new."""
-        ordered = sorted(self.changes, key=_place)
-        written = await fresh.create(connection, [each.change for each in ordered])
-        if written is None:
-            return None
-        transaction, lines = written
+    async def create(self, connection: asyncpg.Connection) -> bool:
+        """Write and commit a batch of new payments in one statement, outside a transaction.
+
+        False, and nothing is written, if not all of it was new.
+        """
+        ordered = sorted(self.changes, key=_place_of)
+        payments = [each.fresh for each in ordered if each.fresh is not None]
+        if not await fresh.create(connection, payments):
+            return False
         self.went_short = True
-        for submitted, line in zip(ordered, lines, strict=True):
-            change = submitted.change
-            submitted.error = None
-            submitted.writes = writes = change.fresh or NOTHING
-            submitted.told = [Told(change, writes.lines[0], line, None)]
-            if submitted.followers:
-                submitted.rows = _rows_of(writes, change.merchant_id)
-        return transaction
+        for submitted in ordered:
+            submitted.wrote_fresh()
+        return True
 
     # --- the long way ----------------------------------------------------------------------------
 
@@ -184,7 +96,7 @@ class Batch:
         return transaction
 
     async def _take_heads(self, connection: asyncpg.Connection) -> str:
-        merchants = sorted({each.change.merchant_id for each in self.changes})
+        merchants = sorted({each.merchant_id for each in self.changes})
         records = await connection.fetch(
             SQL["take_heads"].text, [ids.to_hex(merchant) for merchant in merchants]
         )
@@ -194,9 +106,9 @@ class Batch:
             self._seqs[merchant] = record["seq"]
         for submitted in self.changes:
             submitted.writes = NOTHING
-            submitted.told = []
+            submitted.types = ()
             submitted.error = None
-            if submitted.change.merchant_id not in self._merchants:
+            if submitted.merchant_id not in self._merchants:
                 submitted.error = TillgateError(
                     "shard_unavailable", "The merchant is being moved; nothing was recorded."
                 )
@@ -212,7 +124,7 @@ class Batch:
             for code, currency in change.accounts:
                 accounts[(change.merchant_id, code, currency)] = None
         for kind, keys in wanted.items():
-            table, each = _LOADS[kind]
+            table, each = LOADS[kind]
             pairs = sorted(keys)
             records = await connection.fetch(
                 each.statement.text,
@@ -257,9 +169,8 @@ class Batch:
         for place in writes.touched:
             self._touched[(change.merchant_id, place)] = None
         self._entries.extend(entries)
-        for line in writes.lines:
-            submitted.told.append(self._tell(rows, change, line))
-        self._told.extend(submitted.told)
+        self._told.extend([self._tell(rows, change, line) for line in writes.lines])
+        submitted.types = [line.type for line in writes.lines]
         submitted.writes = writes
         submitted.rows = rows
 
@@ -291,7 +202,7 @@ class Batch:
             rows = self._merchants[merchant]
             by_table.setdefault(place.kind, []).append((rows.rows[place], rows.loaded.get(place)))
         for kind, pairs in by_table.items():
-            table = _BY_KIND[kind]
+            table = BY_KIND[kind]
             new = [row for row, loaded in pairs if loaded is None]
             old = [(row, loaded) for row, loaded in pairs if loaded is not None]
             if new:
@@ -321,7 +232,7 @@ class Batch:
             if (merchant, place) not in self._dirty:
                 by_kind.setdefault(place.kind, []).append((merchant, place.key))
         for kind, pairs in by_kind.items():
-            touch = _BY_KIND[kind].touch
+            touch = BY_KIND[kind].touch
             if touch is None:
                 raise GuardLost(f"{kind} rows count no repeats")
             arrays = [[ids.to_hex(m) for m, _ in pairs], [ids.to_hex(key) for _, key in pairs]]

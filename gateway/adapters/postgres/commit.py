@@ -5,16 +5,17 @@ the last one was committing; when idle nothing waits.
 
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
-2. A batch of nothing but new payments is one statement (`fresh.py`). If fewer rows come
-   back than were sent (a repeat, a closed head, our own earlier run) it is rolled back and goes
+2. A batch of nothing but new payments is one statement (`fresh.py`), a transaction of its own. If
+   not all were new (a repeat, a closed head, our own earlier run) nothing is kept and it goes
    the long way: take the heads, load the needed rows, decide each Change again against the rows
    as those before it left them, write each row once where its version is the loaded one, move the
    heads by the rows really written. A Change that drops out has touched nothing.
 3. An error of the batch bisects it; the poisoned Change falls out alone.
-4. Nothing cancels a COMMIT. If its answer is lost, `pg_xact_status` is asked on another
-   connection until the transaction is over; then the batch is run again, which is always safe: a
-   row that carries our own id is our own earlier commit. (The status itself is not believed: after
-   a crash Postgres can give the number of a lost transaction to another one.)
+4. Nothing cancels a COMMIT. If its answer is lost, another connection asks for the transaction
+   (`pg_xact_status`), or for the server's process that ran it, until it is over; then the batch is
+   run again, which is always safe: a row that carries our own id is our own earlier commit. (The
+   status itself is not believed: after a crash Postgres can give the number of a lost transaction
+   to another one.)
 """
 
 import asyncio
@@ -23,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from gateway.adapters.postgres.batch import Batch, BatchRefused, Submitted
+from gateway.adapters.postgres.batch import Batch, BatchRefused
 from gateway.adapters.postgres.lane import (
     DISCONNECTED,
     TRANSIENT,
@@ -32,6 +33,7 @@ from gateway.adapters.postgres.lane import (
     Lane,
     unknown_outcome,
 )
+from gateway.adapters.postgres.submitted import Quick, QuickSubmitted, Submitted
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
 
@@ -98,16 +100,28 @@ class Committer:
         Raises `overloaded` when the queue is full and `shard_unavailable` while a COMMIT hangs.
         """
         loop = asyncio.get_running_loop()
+        now = self._admit(loop)
+        future: asyncio.Future[Writes] = loop.create_future()
+        self._enqueue(Submitted(change, future, now))
+        return future
+
+    def submit_quick(self, quick: Quick) -> None:
+        """Queue a fresh payment whose submitter is called once it has come to its end.
+
+        Raises what `submit` raises.
+        """
+        self._enqueue(QuickSubmitted(quick, self._admit(asyncio.get_running_loop())))
+
+    def _admit(self, loop: asyncio.AbstractEventLoop) -> float:
+        """The time, if one more Change can be taken in."""
         now = loop.time()
         if self._closed or self.is_stalled(now):
             raise shard_unavailable()
         if len(self._queue) >= QUEUE_CHANGES_MAX:
             raise TillgateError("overloaded", "Too many requests are waiting; try again.")
-        submitted = Submitted(change, loop.create_future(), now)
         if self._sweeper is None:
             self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
-        self._enqueue(submitted)
-        return submitted.future
+        return now
 
     def is_stalled(self, now: float) -> bool:
         """Whether a COMMIT has been under way for more than two seconds."""
@@ -138,15 +152,13 @@ class Committer:
     # --- gathering -------------------------------------------------------------------------------
 
     def _enqueue(self, submitted: Submitted) -> None:
-        number = submitted.change.number
-        if number is not None:
-            key = (submitted.change.merchant_id, number.kind, number.key)
-            first = self._joined.get(key)
-            if first is not None:
-                first.followers.append(submitted)
+        place = submitted.place
+        if place is not None:
+            first = self._joined.setdefault(place, submitted)
+            if first is not submitted:
+                first.follow(submitted)
                 return
-            self._joined[key] = submitted
-        aside = self._slow.get(submitted.change.merchant_id)
+        aside = self._slow.get(submitted.merchant_id)
         if aside is not None:
             aside.append(submitted)
             return
@@ -209,7 +221,7 @@ class Committer:
 
     def _set_aside(self, part: list[Submitted]) -> None:
         """Give a merchant whose head is held by somebody else a lane of its own for a while."""
-        merchant = part[0].change.merchant_id
+        merchant = part[0].merchant_id
         aside = self._slow.get(merchant)
         if aside is not None:
             aside.extend(part)
@@ -241,9 +253,9 @@ class Committer:
         latest = loop.time() - ANSWER_WAIT_S
         for part in (*self._under_way, self._queue, *self._slow.values()):
             for submitted in part:
-                for each in (submitted, *submitted.followers):
+                for each in (submitted, *(submitted.followers or ())):
                     if each.at <= latest:
-                        _set_error(each.future, unknown_outcome())
+                        each.fail(unknown_outcome())
         if self._tasks or self._queue:
             self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
 
@@ -263,7 +275,7 @@ class Committer:
                 await lane.write(batch)
             except CommitLost as lost:
                 lane.drop()
-                if tries < RECONNECTS_MAX and await lane.is_over(lost.transaction):
+                if tries < RECONNECTS_MAX and await lane.is_over(lost):
                     todo.append((part, tries + 1))
                 else:
                     self._refuse(part, unknown_outcome())
@@ -276,7 +288,7 @@ class Committer:
                     todo.append((part, tries + 1))
             except TRANSIENT:
                 await lane.roll_back()
-                if len({each.change.merchant_id for each in part}) > 1:
+                if len({each.merchant_id for each in part}) > 1:
                     todo.extend(_halves(part, tries))
                 elif not patient:
                     self._set_aside(part)
@@ -302,12 +314,12 @@ class Committer:
         for submitted in batch.changes:
             self._unjoin(submitted)
             if submitted.error is not None:
-                _set_error(submitted.future, submitted.error)
-            elif not submitted.future.done():
-                submitted.future.set_result(submitted.writes)
+                submitted.fail(submitted.error)
+            else:
+                submitted.succeed()
         for submitted in batch.changes:
-            followers, submitted.followers = submitted.followers, []
-            for follower in followers:
+            followers, submitted.followers = submitted.followers, None
+            for follower in followers or ():
                 self._follow(submitted, follower)
         if self._observe is not None:
             kind = "create" if batch.went_short else "decide"
@@ -321,34 +333,26 @@ class Committer:
             self._enqueue(follower)
             return
         try:
-            writes = follower.change.decide(first.rows)
+            follower.writes = follower.change.decide(first.rows)
         except Exception as error:
-            _set_error(follower.future, error)
+            follower.fail(error)
         else:
-            if not follower.future.done():
-                follower.future.set_result(writes)
+            follower.succeed()
 
     def _refuse(self, part: Iterable[Submitted], error: BaseException) -> None:
         for submitted in part:
             self._unjoin(submitted)
-            for each in (submitted, *submitted.followers):
-                _set_error(each.future, error)
-            submitted.followers = []
+            for each in (submitted, *(submitted.followers or ())):
+                each.fail(error)
+            submitted.followers = None
 
     def _unjoin(self, submitted: Submitted) -> None:
-        number = submitted.change.number
-        if number is not None:
-            key = (submitted.change.merchant_id, number.kind, number.key)
-            if self._joined.get(key) is submitted:
-                del self._joined[key]
+        place = submitted.place
+        if place is not None and self._joined.get(place) is submitted:
+            del self._joined[place]
 
 
 def _halves(part: list[Submitted], tries: int) -> list[tuple[list[Submitted], int]]:
-    part = sorted(part, key=lambda each: each.change.merchant_id)
+    part = sorted(part, key=lambda each: each.merchant_id)
     middle = len(part) // 2
     return [(part[middle:], tries), (part[:middle], tries)]
-
-
-def _set_error(future: asyncio.Future[Writes], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)

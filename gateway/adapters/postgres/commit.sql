@@ -16,3 +16,10 @@ returning 1;
 -- name: outcome_of
 -- Whether a transaction whose COMMIT was lost is still in progress.
 select pg_xact_status(:transaction::text::xid8) as outcome;
+
+-- name: is_backend_alive
+-- Whether the server process that ran a lost statement is still there.
+select exists (
+    select 1 from pg_stat_activity a
+    where a.pid = :backend::integer and a.pid <> pg_backend_pid()
+) as is_alive;

@@ -52,4 +52,12 @@ async def open_pool(dsn: str, *, size_max: int = READ_CONNECTIONS_MAX) -> asyncp
         timeout=CONNECT_TIMEOUT_S,
         max_inactive_connection_lifetime=300,
         server_settings=_READER,
+        reset=_leave_clean,
     )
+
+
+async def _leave_clean(connection: asyncpg.Connection) -> None:
+    """See to it that the next user finds a clean session: nothing here ever leaves session state,
+    so only a transaction that was not ended is in doubt, and its connection with it."""
+    if connection.is_in_transaction():
+        connection.terminate()

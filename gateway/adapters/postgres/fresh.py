@@ -1,11 +1,12 @@
 """Fresh payments: the short way of group commit, one statement for a whole batch.
 
 Law: only payments that are new, without attempt and customer, each told by one line. What is not
-so, or turns out not to be new, goes the long way in `batch.py`.
+so, or turns out not to be new, goes the long way in `batch.py`. A row travels as one text, its
+values parted by unit separators: no text of ours may hold one.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from gateway.adapters.postgres.statements import load
 from gateway.domain import ids
 from gateway.domain.change import Change
-from gateway.domain.events import rfc3339
+from gateway.domain.fresh import FreshPayment
 from gateway.domain.payment import Payment
 
 SQL = load(__file__)
@@ -21,74 +22,83 @@ CREATE = SQL["create"].text
 
 UNIT = "\x1f"
 NULL = "\x1e"
+GROUP = "\x1d"
 
 _to_json = msgspec.json.Encoder().encode
 
 
-def is_fresh(change: Change) -> bool:
-    """Whether a Change is nothing but such a payment, if its number is new."""
-    fresh = change.fresh
-    return (
-        fresh is not None
-        and len(fresh.rows) == 1
-        and type(fresh.rows[0]) is Payment
-        and fresh.rows[0].status == "requires_payment_method"
-        and len(fresh.lines) == 1
+def fresh_of(change: Change) -> FreshPayment | None:
+    """The fresh payment that a Change is, if it is nothing but that and its number is new."""
+    writes = change.fresh
+    if (
+        writes is None
+        or writes.entries
+        or len(writes.rows) != 1
+        or len(writes.lines) != 1
+        or not isinstance(writes.rows[0], Payment)
+    ):
+        return None
+    payment, line = writes.rows[0], writes.lines[0]
+    if payment.customer is not None or payment.attempts:
+        return None
+    return FreshPayment(
+        merchant_id=payment.merchant_id,
+        payment_id=payment.id,
+        payment_hex=ids.to_hex(payment.id),
+        merchant_order_no=payment.merchant_order_no,
+        fingerprint=payment.fingerprint,
+        fingerprint_key=payment.fingerprint_key,
+        amount=payment.amount,
+        currency=payment.currency,
+        subject=payment.subject,
+        livemode=payment.livemode,
+        capture_method=payment.capture_method,
+        created_ms=_milliseconds(payment.created_at),
+        expires_ms=_milliseconds(payment.expires_at),
+        return_url=payment.return_url,
+        notify_url=payment.notify_url,
+        metadata=_to_json(payment.metadata).decode(),
+        actor=change.actor,
+        request_id=change.request_id,
+        data=line.data.decode(),
     )
 
 
-async def create(
-    connection: asyncpg.Connection, changes: Sequence[Change]
-) -> tuple[str, list[int]] | None:
-    """Write new payments; None if not all of them were new or some head is closed.
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
-    Otherwise the number of the transaction and, in the order of `changes`, which line of its
-    merchant each one is, counted from 1. `changes` must be sorted by merchant.
+
+async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment]) -> bool:
+    """Write and commit new payments, sorted by merchant, outside a transaction.
+
+    False, and nothing is written, if not all of them were new or some head is closed.
     """
     heads: dict[str, int] = {}
-    lines = []
-    for change in changes:
-        merchant = change.merchant_id
+    rows = []
+    for payment in payments:
+        merchant = payment.merchant_id
         heads[merchant] = line = heads.get(merchant, 0) + 1
-        lines.append(line)
-    written = [change.fresh for change in changes if change.fresh is not None]
-    made: list[Any] = [writes.rows[0] for writes in written]
-    record = await connection.fetchrow(
-        CREATE,
-        UNIT.join([ids.to_hex(merchant) for merchant in heads]),
-        _numbers(heads.values()),
-        *_payments(made),
-        _numbers(lines),
-        UNIT.join([change.actor for change in changes]),
-        UNIT.join([change.request_id or NULL for change in changes]),
-        UNIT.join([writes.lines[0].data.decode() for writes in written]),
+        rows.append(_row(payment, len(heads), line))
+    try:
+        await connection.fetchrow(
+            CREATE,
+            UNIT.join([ids.to_hex(merchant) for merchant in heads]),
+            UNIT.join([str(lines) for lines in heads.values()]),
+            GROUP.join(rows),
+            [payment.data for payment in payments],
+            len(rows),
+        )
+    except asyncpg.DivisionByZeroError:
+        return False
+    return True
+
+
+def _row(p: FreshPayment, head: int, line: int) -> str:
+    """The text of a row: which head it is of, which line of its merchant, then its columns."""
+    return (
+        f"{head}\x1f{line}\x1f{p.payment_hex}\x1f{p.merchant_order_no}\x1f\\x{p.fingerprint.hex()}"
+        f"\x1f{p.fingerprint_key}\x1f{p.amount}\x1f{p.currency}\x1f{p.subject}\x1f"
+        f"{'t' if p.livemode else 'f'}\x1f{p.capture_method}\x1f{p.created_ms}\x1f{p.expires_ms}"
+        f"\x1f{p.return_url or NULL}\x1f{p.notify_url or NULL}\x1f{p.metadata}\x1f{p.actor}"
+        f"\x1f{p.request_id or NULL}"
     )
-    if (record["made"], record["told"]) != (len(changes), len(changes)):
-        return None
-    return record["transaction"], lines
-
-
-def _numbers(values: Iterable[int]) -> str:
-    return UNIT.join([str(value) for value in values])
-
-
-def _payments(made: Sequence[Payment]) -> list[str]:
-    """One text per column of the payments."""
-    to_hex = ids.to_hex
-    return [
-        UNIT.join([to_hex(p.merchant_id) for p in made]),
-        UNIT.join([to_hex(p.id) for p in made]),
-        UNIT.join([p.merchant_order_no for p in made]),
-        UNIT.join(["\\x" + p.fingerprint.hex() for p in made]),
-        _numbers([p.fingerprint_key for p in made]),
-        _numbers([p.amount for p in made]),
-        UNIT.join([p.currency for p in made]),
-        UNIT.join([p.subject for p in made]),
-        UNIT.join(["t" if p.livemode else "f" for p in made]),
-        UNIT.join([p.capture_method for p in made]),
-        UNIT.join([rfc3339(p.created_at) for p in made]),
-        UNIT.join([rfc3339(p.expires_at) for p in made]),
-        UNIT.join([p.return_url or NULL for p in made]),
-        UNIT.join([p.notify_url or NULL for p in made]),
-        UNIT.join([_to_json(p.metadata).decode() if p.metadata else "{}" for p in made]),
-    ]

@@ -25,11 +25,16 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
 class CommitLost(Exception):
-    """The connection went away while COMMIT was under way; `transaction` names what to look up."""
+    """The connection went away while a transaction may have been committing.
 
-    def __init__(self, transaction: str) -> None:
-        super().__init__(transaction)
+    What is to be over before anything is run again: `transaction`, where its number is known, else
+    the server's process `backend` in which it ran.
+    """
+
+    def __init__(self, *, transaction: str | None, backend: int) -> None:
+        super().__init__(transaction, backend)
         self.transaction = transaction
+        self.backend = backend
 
 
 TRANSIENT = (
@@ -65,6 +70,7 @@ class Lane:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._connection: asyncpg.Connection | None = None
+        self._is_warned = False
         self.commit_since: float | None = None
 
     async def write(self, batch: Batch) -> None:
@@ -73,62 +79,65 @@ class Lane:
         Raises `CommitLost`, and whatever ended the transaction before its COMMIT.
         """
         connection = await self._connected()
-        if batch.is_fresh:
-            await connection.execute("begin")
-            transaction = await batch.create(connection)
-            if transaction is not None:
-                await self._commit(connection, transaction)
-                return
-            await connection.execute("rollback")
+        if batch.is_fresh and await self._committed(connection, None, batch.create(connection)):
+            return
         await connection.execute("begin")
-        await self._commit(connection, await batch.decide_and_write(connection))
+        transaction = await batch.decide_and_write(connection)
+        await self._committed(connection, transaction, connection.execute("commit"))
 
-    async def _commit(self, connection: asyncpg.Connection, transaction: str) -> None:
+    async def _committed(
+        self, connection: asyncpg.Connection, transaction: str | None, work: Awaitable[Any]
+    ) -> Any:
+        """What `work`, which ends in a COMMIT, answers. Raises `CommitLost`."""
+        backend = connection.get_server_pid()
+        self._is_warned = False
         self.commit_since = asyncio.get_running_loop().time()
-        warned: list[str] = []
-
-        def listen(_: object, message: Any) -> None:
-            if SYNC_WAIT_CANCELED in str(message):
-                warned.append(str(message))
-
-        connection.add_log_listener(listen)
         try:
-            await connection.execute("commit")
+            answer = await work
         except DISCONNECTED as error:
-            raise CommitLost(transaction) from error
+            raise CommitLost(transaction=transaction, backend=backend) from error
         finally:
             self.commit_since = None
-            if not connection.is_closed():
-                connection.remove_log_listener(listen)
-        if warned:
+        if self._is_warned:
             # Committed here, but not where a failover would look: nobody may be told.
             raise BatchRefused(unknown_outcome())
+        return answer
 
-    async def is_over(self, transaction: str) -> bool:
-        """Wait until a transaction is not in progress any more; False if nobody could tell."""
+    def _listen(self, _: object, message: Any) -> None:
+        self._is_warned = self._is_warned or SYNC_WAIT_CANCELED in str(message)
+
+    async def is_over(self, lost: CommitLost) -> bool:
+        """Wait until a lost transaction is not in progress any more; False if nobody could tell."""
         loop = asyncio.get_running_loop()
         started = self.commit_since = loop.time()
         try:
             while loop.time() - started < OUTCOME_WAIT_S:
                 try:
-                    connection = await self._connected()
-                    outcome = await connection.fetchval(SQL["outcome_of"].text, transaction)
-                except asyncpg.InvalidParameterValueError:
-                    return True  # a number of the future: it was lost with a crash
+                    if not await self._is_in_progress(lost):
+                        return True
                 except (*DISCONNECTED, *TRANSIENT):
                     self.drop()
-                else:
-                    if outcome != "in progress":
-                        return True
                 await asyncio.sleep(OUTCOME_POLL_S)
         finally:
             self.commit_since = None
         return False
 
+    async def _is_in_progress(self, lost: CommitLost) -> bool:
+        connection = await self._connected()
+        if lost.transaction is None:
+            # Another server process may have got the number since: then we wait in vain, no more.
+            return await connection.fetchval(SQL["is_backend_alive"].text, lost.backend)
+        try:
+            outcome = await connection.fetchval(SQL["outcome_of"].text, lost.transaction)
+        except asyncpg.InvalidParameterValueError:
+            return False  # a number of the future: it was lost with a crash
+        return outcome == "in progress"
+
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()
+                self._connection.add_log_listener(self._listen)
             except (TimeoutError, asyncpg.PostgresError) as error:
                 # Whatever keeps us out (too many connections, a login): nothing was recorded.
                 raise ConnectionError(str(error)) from error

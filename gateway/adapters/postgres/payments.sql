@@ -101,6 +101,18 @@ from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant
 left join heads h on h.merchant_id = k.merchant_id
 left join payments p on p.merchant_id = k.merchant_id and p.payment_id = k.key;
 
+-- name: read_views
+-- Gathered reads of payments as their newest event tells them, where it tells them as they are now.
+select k.ordinal, j.data
+from unnest(
+    string_to_array(:merchant_ids::text, ',')::uuid[],
+    string_to_array(:payment_ids::text, ',')::uuid[]
+) with ordinality as k (merchant_id, payment_id, ordinal)
+join heads h on h.merchant_id = k.merchant_id and h.open
+join payments p on p.merchant_id = k.merchant_id and p.payment_id = k.payment_id
+join journal j on j.merchant_id = p.merchant_id and j.seq = p.last_sequence
+where j.object_id = p.payment_id and j.object_version = p.version and p.customer is null;
+
 -- name: read_by_number
 -- The payment of a merchant's order number.
 select

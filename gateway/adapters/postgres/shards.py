@@ -10,6 +10,7 @@ import asyncpg
 
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
+from gateway.adapters.postgres.submitted import Quick
 from gateway.domain import ids
 from gateway.domain.change import Change, Writes
 
@@ -53,6 +54,10 @@ class Shards:
     def submit(self, change: Change) -> Awaitable[Writes]:
         """Submit a Change to the merchant's shard."""
         return self.of(change.merchant_id).committer.submit(change)
+
+    def submit_quick(self, quick: Quick) -> None:
+        """Submit a fresh payment to the merchant's shard; its submitter is called in the end."""
+        self.of(quick.fresh.merchant_id).committer.submit_quick(quick)
 
     async def close(self) -> None:
         """Finish all commits, then end every connection."""

@@ -27,6 +27,10 @@ class SystemClock:
         moment = time.time() + self._offset_s
         return datetime.fromtimestamp(int(moment * 1000) / 1000, UTC)
 
+    def business_ms(self) -> int:
+        """Business time in whole Unix milliseconds."""
+        return int((time.time() + self._offset_s) * 1000)
+
     @property
     def offset(self) -> timedelta:
         """How far business time is ahead of real time."""

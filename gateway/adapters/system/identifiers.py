@@ -5,28 +5,25 @@ Randomness is drawn from the operating system in blocks, 62 bits for each id.
 """
 
 import os
+import struct
 import time
 
+from fastpath.identifier import make_identifier
 from gateway.domain import ids
 
-_BLOCK_IDS = 512
-_ID_BYTES = 8
+_BLOCK = struct.Struct(">512Q")
 
 
 class RandomIds:
     """Ids of real time, the merchant's bucket and 62 random bits."""
 
     def __init__(self) -> None:
-        self._block = b""
-        self._at = 0
+        self._drawn: list[int] = []
 
     def _random62(self) -> int:
-        if self._at >= len(self._block):
-            self._block = os.urandom(_BLOCK_IDS * _ID_BYTES)
-            self._at = 0
-        start = self._at
-        self._at = start + _ID_BYTES
-        return int.from_bytes(self._block[start : self._at]) >> 2
+        if not self._drawn:
+            self._drawn.extend(_BLOCK.unpack(os.urandom(_BLOCK.size)))
+        return self._drawn.pop() >> 2
 
     def make(self, prefix: str, merchant_id: str) -> str:
         """A new id in the merchant's bucket."""
@@ -34,16 +31,17 @@ class RandomIds:
 
     def in_bucket(self, prefix: str, bucket: int) -> str:
         """A new id in a bucket (0..4095)."""
-        return ids.make(
-            prefix, at_ms=int(time.time() * 1000), bucket=bucket, random62=self._random62()
+        return make_identifier(prefix, int(time.time() * 1000), bucket, self._random62())[0]
+
+    def make_with_digits(self, prefix: str, merchant_id: str) -> tuple[str, str]:
+        """A new id in the merchant's bucket, and its 32 hexadecimal digits."""
+        return make_identifier(
+            prefix, int(time.time() * 1000), ids.bucket_of(merchant_id), self._random62()
         )
 
     def request_id(self) -> str:
         """A new `req_` id; it lives in logs and answers only, so its bucket is random."""
         random = self._random62()
-        return ids.make(
-            "req",
-            at_ms=int(time.time() * 1000),
-            bucket=random & (ids.BUCKETS - 1),
-            random62=random,
-        )
+        return make_identifier("req", int(time.time() * 1000), random & (ids.BUCKETS - 1), random)[
+            0
+        ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.center.close import Close
-from gateway.center.pay import Order, Pay
+from gateway.center.pay import Created, Order, Pay
 from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.domain import cursor, ids
@@ -185,26 +185,41 @@ class Payments:
             actor=caller.key.id,
             request_id=request.request_id,
         )
+        return await self._created(
+            created, merchant_id=caller.merchant.id, request_id=request.request_id
+        )
+
+    async def created_reply(self, created: Created, *, merchant_id: str, request_id: str) -> Reply:
+        """The answer to a create that went the long way: a repeat is given time to settle."""
+        if created.replayed:
+            created = await self._pay.settled(created)
+        return await self._created(created, merchant_id=merchant_id, request_id=request_id)
+
+    async def _created(self, created: Created, *, merchant_id: str, request_id: str) -> Reply:
         payment = created.payment
         if created.replayed:
-            return await self._reply(200, payment, request, (REPLAYED,))
+            return await self._said(200, payment, merchant_id, request_id, (REPLAYED,))
         headers = (("Location", f"{PATH}/{payment.id}"),)
         if created.data is not None:
-            return json_reply(201, created.data, request_id=request.request_id, headers=headers)
-        return await self._reply(201, payment, request, headers)
+            return json_reply(201, created.data, request_id=request_id, headers=headers)
+        return await self._said(201, payment, merchant_id, request_id, headers)
 
-    async def _reply(
+    async def _reply(self, status: int, payment: Payment, request: Request) -> Reply:
+        return await self._said(status, payment, request.caller.merchant.id, request.request_id)
+
+    async def _said(
         self,
         status: int,
         payment: Payment,
-        request: Request,
+        merchant_id: str,
+        request_id: str,
         headers: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         if payment.customer is None:
             body = _encode(payments.view(payment))
         else:
-            body = (await self._render(request.caller.merchant.id, [payment]))[0]
-        return json_reply(status, body, request_id=request.request_id, headers=headers)
+            body = (await self._render(merchant_id, [payment]))[0]
+        return json_reply(status, body, request_id=request_id, headers=headers)
 
     async def _render(self, merchant_id: str, found: Sequence[Payment]) -> list[bytes]:
         customers = await self._query.customers(merchant_id, found)
@@ -218,7 +233,7 @@ class Payments:
 
     async def get(self, request: Request) -> Reply:
         """`GET /v1/payments/{payment_id}`."""
-        payment_id = _id_of(request)
+        payment_id = _id_of(request.params["payment_id"], request.caller.merchant.id)
         merchant_id = request.caller.merchant.id
         if request.query and read_query(request.query, PaymentQuery).refresh:
             payment = await self._query.refreshed(
@@ -230,6 +245,12 @@ class Payments:
         else:
             payment = await self._query.payment(merchant_id, payment_id)
         return await self._reply(200, payment, request)
+
+    async def found_reply(self, text: str, *, merchant_id: str, request_id: str) -> Reply:
+        """The answer to a get of an id that may be anybody's, read carefully."""
+        payment_id = _id_of(text, merchant_id)
+        payment = await self._query.payment(merchant_id, payment_id)
+        return await self._said(200, payment, merchant_id, request_id)
 
     async def list(self, request: Request) -> Reply:
         """`GET /v1/payments`: a list, or the one payment of a business number."""
@@ -289,12 +310,14 @@ class Payments:
     async def timeline(self, request: Request) -> Reply:
         """`GET /v1/payments/{payment_id}/timeline`."""
         read_query(request.query, NoParameters)
-        steps = await self._query.timeline(request.caller.merchant.id, _id_of(request))
+        merchant_id = request.caller.merchant.id
+        payment_id = _id_of(request.params["payment_id"], merchant_id)
+        steps = await self._query.timeline(merchant_id, payment_id)
         return json_reply(200, _encode({"data": steps}), request_id=request.request_id)
 
     async def confirm(self, request: Request) -> Reply:
         """`POST /v1/payments/{payment_id}/confirm`."""
-        payment_id = _id_of(request)
+        payment_id = _id_of(request.params["payment_id"], request.caller.merchant.id)
         body = convert(read_json(request.body), Confirm)
         body.check()
         caller = request.caller
@@ -318,7 +341,7 @@ class Payments:
 
     async def cancel(self, request: Request) -> Reply:
         """`POST /v1/payments/{payment_id}/cancel`."""
-        payment_id = _id_of(request)
+        payment_id = _id_of(request.params["payment_id"], request.caller.merchant.id)
         body = convert(read_json(request.body), Cancel)
         reason = given(body.reason)
         if reason is not None:
@@ -333,16 +356,12 @@ class Payments:
         return await self._reply(200, payment, request)
 
 
-def _id_of(request: Request) -> str:
-    payment_id = ids.parse("pay", request.params["payment_id"])
-    if payment_id is None or not _is_mine(payment_id, request):
+def _id_of(text: str, merchant_id: str) -> str:
+    payment_id = ids.parse("pay", text)
+    # An id of another bucket cannot be this merchant's; the rest the database decides.
+    if payment_id is None or ids.bucket_of(payment_id) != ids.bucket_of(merchant_id):
         raise not_found()
     return payment_id
-
-
-def _is_mine(object_id: str, request: Request) -> bool:
-    """An id of another bucket cannot be this merchant's; the rest the database decides."""
-    return ids.bucket_of(object_id) == ids.bucket_of(request.caller.merchant.id)
 
 
 def list_body(rendered: Sequence[bytes], has_more: bool, next_cursor: str | None) -> bytes:

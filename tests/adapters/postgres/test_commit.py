@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from gateway.adapters.postgres import commit as commits
 from gateway.adapters.postgres.batch import GuardLost
 from gateway.adapters.postgres.commit import Committer
 from gateway.adapters.postgres.connect import open_writer
+from gateway.adapters.postgres.fresh import fresh_of
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.domain import chart, ids
 from gateway.domain import outcome as outcomes
@@ -531,6 +533,81 @@ async def test_a_connection_cut_during_commit_is_looked_up(shard: Shard, when: s
     assert made.result[0] in ("new", "own")
     assert await shard.count("payments where merchant_order_no = 'A-1'") == 1
     assert await shard.sequences(merchant) == [1, 2]
+
+
+class Asked:
+    """A fresh payment whose submitter is called."""
+
+    def __init__(self, change: Change) -> None:
+        found = fresh_of(change)
+        assert found is not None
+        self.fresh = found
+        self._change = change
+        self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def change(self) -> Change:
+        return self._change
+
+    def done(self) -> None:
+        self.ended.set_result("done")
+
+    def became(self, writes: Writes) -> None:
+        self.ended.set_result(writes.result[0])
+
+    def failed(self, error: BaseException) -> None:
+        self.ended.set_result(getattr(error, "code", type(error)))
+
+
+async def test_a_quick_create_is_told_once_what_became_of_it(shard: Shard) -> None:
+    merchant = await shard.merchant()
+    new = Asked(create(new_payment(merchant, "A-1")))
+    shard.committer.submit_quick(new)
+    equal = Asked(create(new_payment(merchant, "A-1")))
+    shard.committer.submit_quick(equal)
+    assert await new.ended == "done"
+    assert await equal.ended == "repeat"
+    repeat = Asked(create(new_payment(merchant, "A-1")))
+    other = Asked(create(new_payment(merchant, "A-2")))
+    for each in (repeat, other):
+        shard.committer.submit_quick(each)
+    assert [await repeat.ended, await other.ended] == ["repeat", "new"]
+    conflict = Asked(create(new_payment(merchant, "A-1", fingerprint=b"x" * 32)))
+    shard.committer.submit_quick(conflict)
+    assert await conflict.ended == "order_no_conflict"
+    assert await shard.sequences(merchant) == [1, 2]
+
+
+@pytest.mark.parametrize("when", ["before_commit_arrives", "after_commit_arrived"])
+async def test_a_quick_create_whose_commit_was_cut_is_made_once(shard: Shard, when: str) -> None:
+    merchant = await shard.merchant()
+    async with PostgresProxy(shard.dsn) as proxy:
+        committer = Committer(lambda: open_writer(proxy.dsn))
+        await committer.submit(create(new_payment(merchant, "warm")))
+        proxy.cut_at_commit(when)
+        asked = Asked(create(new_payment(merchant, "A-1")))
+        committer.submit_quick(asked)
+        assert await asked.ended in ("done", "own")
+        await committer.close()
+    assert proxy.cuts == 1
+    assert await shard.count("payments where merchant_order_no = 'A-1'") == 1
+    assert await shard.sequences(merchant) == [1, 2]
+
+
+async def test_a_quick_create_that_waited_long_enough_hears_unknown_once(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merchant = await shard.merchant()
+    async with PostgresProxy(shard.dsn) as proxy:
+        monkeypatch.setattr(commits, "ANSWER_WAIT_S", 0.2)
+        committer = Committer(lambda: open_writer(proxy.dsn))
+        await committer.submit(create(new_payment(merchant, "warm")))
+        proxy.hold_at_commit()
+        asked = Asked(create(new_payment(merchant, "A-1")))
+        committer.submit_quick(asked)
+        assert await asked.ended == "outcome_unknown"
+        proxy.release()
+        await committer.close()
+    assert await shard.count("payments where merchant_order_no = 'A-1'") == 1
 
 
 async def test_refunds_whose_commit_was_cut_are_reserved_once(shard: Shard) -> None:

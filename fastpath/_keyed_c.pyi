@@ -1,0 +1,3 @@
+from fastpath._keyed_py import HmacKey as HmacKey
+
+OPENSSL_DIRECT: bool

@@ -1,0 +1,3 @@
+from fastpath._order_terms import PlainOrder
+
+def read_order(body: bytes) -> PlainOrder | None: ...

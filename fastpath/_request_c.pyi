@@ -1,0 +1,3 @@
+from fastpath._request_terms import PlainRequest
+
+def scan_request(data: bytes) -> PlainRequest | None: ...

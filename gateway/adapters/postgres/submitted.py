@@ -1,0 +1,153 @@
+"""Changes in the committer's hands: what is to be decided, and who is told.
+
+Law: whoever submitted a Change is told once, when it is durable, refused or of unknown outcome. A
+quick submission has no future and makes its Change only if the long way needs it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.adapters.postgres import fresh
+from gateway.adapters.postgres.merchant_rows import MerchantRows, rows_of
+from gateway.domain.change import Change, Writes
+from gateway.domain.fresh import FreshPayment
+
+NOTHING = Writes()
+FRESH_TYPES = ("payment.created",)
+
+
+class Submitted:
+    """A Change in the committer's hands, and what became of it.
+
+    `place` names merchant and number of a create; `fresh` is what it writes the short way; `types`
+    are the events that it told.
+    """
+
+    __slots__ = (
+        "_change",
+        "_future",
+        "at",
+        "error",
+        "followers",
+        "fresh",
+        "merchant_id",
+        "place",
+        "rows",
+        "types",
+        "writes",
+    )
+
+    def __init__(self, change: Change, future: asyncio.Future[Writes], at: float) -> None:
+        number = change.number
+        self._change: Change | None = change
+        self._future: asyncio.Future[Writes] | None = future
+        self.merchant_id = change.merchant_id
+        self.place = None if number is None else (change.merchant_id, number.kind, number.key)
+        self.fresh = fresh.fresh_of(change)
+        self.at = at
+        self.error: BaseException | None = None
+        self.writes: Writes = NOTHING
+        self.rows: MerchantRows | None = None
+        self.followers: list[Submitted] | None = None
+        self.types: Sequence[str] = ()
+
+    @property
+    def change(self) -> Change:
+        """What is to be decided."""
+        assert self._change is not None
+        return self._change
+
+    def follow(self, follower: "Submitted") -> None:
+        """Let an equal create wait for this one's row."""
+        if self.followers is None:
+            self.followers = []
+        self.followers.append(follower)
+
+    def wrote_fresh(self) -> None:
+        """It was written the short way."""
+        self.error = None
+        self.writes = self.change.fresh or NOTHING
+        self.types = FRESH_TYPES
+        if self.followers:
+            self.rows = rows_of(self.writes, self.merchant_id)
+
+    def succeed(self) -> None:
+        """It is durable: tell whoever submitted it, unless he was told otherwise."""
+        assert self._future is not None
+        if not self._future.done():
+            self._future.set_result(self.writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever submitted it, unless he was told before."""
+        assert self._future is not None
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+class Quick(Protocol):
+    """A fresh payment whose submitter waits for no future: he is called, at most once.
+
+    `done`: it is durable as it is. `became`: it went the long way, with this outcome. `failed`: as
+    a future's exception. `change` makes the same Change that the long way decides.
+    """
+
+    @property
+    def fresh(self) -> FreshPayment: ...
+    def change(self) -> Change: ...
+    def done(self) -> None: ...
+    def became(self, writes: Writes) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+
+
+class QuickSubmitted(Submitted):
+    """A quick payment in the committer's hands; its Change is made only if it is needed."""
+
+    __slots__ = ("_is_told", "_quick", "_went_short")
+
+    def __init__(self, quick: Quick, at: float) -> None:
+        # Submitted's own beginning would make the Change.
+        self._quick = quick
+        self._is_told = False
+        self._went_short = False
+        self._change = None
+        self.fresh = written = quick.fresh
+        self.merchant_id = written.merchant_id
+        self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
+        self.at = at
+        self.error = None
+        self.rows = None
+        self.followers = None
+        self.types = ()
+
+    @property
+    def change(self) -> Change:
+        """What is to be decided, made when it is first asked for."""
+        if self._change is None:
+            self._change = self._quick.change()
+        return self._change
+
+    def wrote_fresh(self) -> None:
+        """It was written the short way."""
+        self.error = None
+        self._went_short = True
+        self.types = FRESH_TYPES
+        if self.followers:
+            self.writes = self.change.fresh or NOTHING
+            self.rows = rows_of(self.writes, self.merchant_id)
+
+    def succeed(self) -> None:
+        """It is durable: tell whoever submitted it, unless he was told otherwise."""
+        if self._is_told:
+            return
+        self._is_told = True
+        if self._went_short:
+            self._quick.done()
+        else:
+            self._quick.became(self.writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever submitted it, unless he was told before."""
+        if not self._is_told:
+            self._is_told = True
+            self._quick.failed(error)

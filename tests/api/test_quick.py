@@ -1,0 +1,290 @@
+"""Quick requests: what is plain goes round the parser, and nobody can tell from the answer."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api, Caller, RawAnswer, ask, request_bytes, until
+
+PATH = "/v1/payments"
+JSON = "Content-Type: application/json"
+# Of no effect, but for the careful way to judge.
+CAREFUL = "Forwarded: for=unknown"
+CHANGING = {"id", "merchant_order_no", "created_at", "expires_at"}
+
+
+def raw(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Ways:
+    """The same request by either way, and the proof that it was taken there."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.lane = api.world.gateway.quick
+
+    async def quickly(self, data: bytes) -> RawAnswer:
+        # A connection's first bytes come before its handler runs; a request before them makes room.
+        before = self.lane.taken
+        answer = await self._on_a_used_connection(data)
+        assert self.lane.taken == before + 1, "it was not taken"
+        return answer
+
+    async def carefully(self, data: bytes) -> RawAnswer:
+        before = self.lane.taken
+        answer = await self._on_a_used_connection(data)
+        assert self.lane.taken == before, "it was taken"
+        return answer
+
+    async def _on_a_used_connection(self, data: bytes) -> RawAnswer:
+        port = self._api.world.gateway.server.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            await read_answer(reader)
+            writer.write(data)
+            return await read_answer(reader)
+        finally:
+            writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
+    async with asyncio.timeout(20):
+        line, *fields = (await reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
+        headers = {}
+        for field in fields:
+            name, value = field.decode("ascii").split(": ", 1)
+            headers[name.lower()] = value
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        return RawAnswer(int(line.split()[1]), headers, body)
+
+
+@pytest.fixture
+def ways(api: Api) -> Ways:
+    return Ways(api)
+
+
+def comparable(answer: RawAnswer) -> tuple[int, list[str], dict[str, Any]]:
+    members = {k: v for k, v in json.loads(answer.body).items() if k not in CHANGING}
+    return answer.status, list(answer.headers), members
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"subject": "一杯咖啡 ☕ 50% off"},
+        {"metadata": {"b": "2", "a": "茶", "z": ""}},
+        {"metadata": {}},
+        {"amount": 999_999_999_999, "currency": "JPY"},
+    ],
+)
+async def test_a_plain_create_is_answered_as_the_careful_way_does(
+    api: Api, merchant: Caller, ways: Ways, more: dict[str, Any]
+) -> None:
+    first, second = raw(api.order(**more)), raw(api.order(**more))
+    quick = await ways.quickly(request_bytes(merchant, "POST", PATH, first))
+    careful = await ways.carefully(
+        request_bytes(merchant, "POST", PATH, second, headers=(JSON, CAREFUL))
+    )
+    assert quick.status == 201
+    assert comparable(quick) == comparable(careful)
+    assert list(json.loads(quick.body)) == list(json.loads(careful.body))
+    payment = json.loads(quick.body)
+    assert quick.headers["location"] == f"{PATH}/{payment['id']}"
+    assert (await merchant.get(f"{PATH}/{payment['id']}")).body == payment
+    events = await merchant.get(f"{PATH}/{payment['id']}/timeline")
+    assert [each["kind"] for each in events.body["data"]] == ["request"]
+
+
+async def test_a_repeat_is_recognised_across_the_ways(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    for careful_first in (False, True):
+        body = raw(api.order(metadata={"b": "1", "a": "2"}))
+        turned = raw(dict(reversed(json.loads(body).items())))
+        quick = request_bytes(merchant, "POST", PATH, body)
+        careful = request_bytes(merchant, "POST", PATH, turned, headers=(JSON, CAREFUL))
+        if careful_first:
+            first, second = await ways.carefully(careful), await ways.quickly(quick)
+        else:
+            first, second = await ways.quickly(quick), await ways.carefully(careful)
+        third = await ways.quickly(quick)
+        assert [each.status for each in (first, second, third)] == [201, 200, 200]
+        told = [json.loads(each.body) for each in (first, second, third)]
+        assert told[0] == told[1] == told[2]
+        assert (
+            second.headers["idempotent-replayed"] == "true" == third.headers["idempotent-replayed"]
+        )
+
+
+async def test_another_content_is_a_conflict_and_never_names_the_difference(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    body = api.order()
+    await ways.quickly(request_bytes(merchant, "POST", PATH, raw(body)))
+    for changed in ({"amount": 101}, {"metadata": {}}, {"subject": "Tea"}):
+        other = raw(body | changed)
+        answer = await ways.quickly(request_bytes(merchant, "POST", PATH, other))
+        assert (answer.status, answer.code) == (409, "order_no_conflict")
+        assert "amount" not in json.loads(answer.body)["detail"]
+
+
+async def test_equal_creates_at_once_make_one_payment(api: Api, merchant: Caller) -> None:
+    body = raw(api.order())
+    data = [request_bytes(merchant, "POST", PATH, body) for _ in range(20)]
+    ways = Ways(api)
+    answers = await asyncio.gather(*(ways._on_a_used_connection(each) for each in data))
+    assert sorted(each.status for each in answers) == [200] * 19 + [201]
+    assert len({each.body for each in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"method": "alipay_qr"},
+        {"expires_in": 600},
+        {"notify_url": "http://127.0.0.1:9/"},
+        {"customer": {"id": "c"}},
+        {"unknown": 1},
+        {"amount": 0},
+        {"currency": "XXX"},
+        {"subject": "4111 1111 1111 1111"},
+        {"subject": "bell\x07"},
+    ],
+)
+async def test_what_is_in_doubt_goes_the_careful_way(
+    api: Api, merchant: Caller, ways: Ways, more: dict[str, Any]
+) -> None:
+    body = json.dumps(api.order(**more)).encode()
+    await ways.carefully(request_bytes(merchant, "POST", PATH, body))
+
+
+async def test_a_wrong_signature_is_refused_by_the_careful_way(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    data = bytearray(request_bytes(merchant, "POST", PATH, raw(api.order())))
+    data[-2] ^= 1
+    async with api.no_effect():
+        answer = await ways.carefully(bytes(data))
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+
+
+async def test_a_key_without_the_scope_is_refused_by_the_careful_way(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    reader = await api.new_key(merchant.mch, ["payments.read"])
+    answer = await ways.carefully(request_bytes(reader, "POST", PATH, raw(api.order())))
+    assert (answer.status, answer.code) == (403, "forbidden_scope")
+
+
+async def test_a_plain_get_is_answered_as_the_careful_way_does(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    paid = await api.paid()
+    new = (await merchant.post(PATH, api.order(metadata={"k": "茶"}))).body
+    for payment in (new, paid):
+        target = f"{PATH}/{payment['id']}"
+        plain = request_bytes(merchant, "GET", target, headers=()).replace(
+            b"Content-Length: 0\r\n", b""
+        )
+        careful = plain.replace(b"Host:", f"{CAREFUL}\r\nHost:".encode())
+        quick_answer, careful_answer = await ways.quickly(plain), await ways.carefully(careful)
+        assert quick_answer.status == careful_answer.status == 200
+        assert quick_answer.body == careful_answer.body
+        assert list(quick_answer.headers) == list(careful_answer.headers)
+
+
+async def test_a_get_of_what_has_moved_since_its_event_is_as_it_is_now(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    paid = await api.paid(100)
+    refund = {"payment_id": paid["id"], "merchant_refund_no": api.number(), "amount": 40}
+    assert (await merchant.post("/v1/refunds", refund)).status == 201
+    data = request_bytes(merchant, "GET", f"{PATH}/{paid['id']}", headers=()).replace(
+        b"Content-Length: 0\r\n", b""
+    )
+    answer = await ways.quickly(data)
+    members = json.loads(answer.body)
+    assert members["amount_refunded"] + members["amount_refund_pending"] == 40
+
+
+async def test_a_get_of_a_payment_with_a_customer_tells_the_customer(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    made = (await merchant.post(PATH, api.order(customer={"id": api.number()}))).body
+    data = request_bytes(merchant, "GET", f"{PATH}/{made['id']}", headers=()).replace(
+        b"Content-Length: 0\r\n", b""
+    )
+    assert json.loads((await ways.quickly(data)).body) == made
+
+
+async def test_a_get_of_anothers_payment_finds_nothing(api: Api, merchant: Caller) -> None:
+    made = (await merchant.post(PATH, api.order())).body
+    stranger = await api.new_merchant()
+    target = f"{PATH}/{made['id']}"
+    data = request_bytes(stranger, "GET", target, headers=()).replace(b"Content-Length: 0\r\n", b"")
+    answer = await Ways(api).quickly(data)
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+async def test_requests_sent_without_waiting_are_answered_in_their_order(
+    api: Api, merchant: Caller
+) -> None:
+    bodies = [api.order() for _ in range(6)]
+    data = [request_bytes(merchant, "POST", PATH, raw(each)) for each in bodies]
+    port = api.world.gateway.server.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for each in (data[0], data[1], data[2] + data[3], data[4][:40]):
+        writer.write(each)
+        await asyncio.sleep(0)
+    writer.write(data[4][40:])
+    answers = [await read_answer(reader) for _ in range(5)]
+    writer.write(data[5])
+    answers.append(await read_answer(reader))
+    writer.close()
+    told = [json.loads(each.body)["merchant_order_no"] for each in answers]
+    assert told == [each["merchant_order_no"] for each in bodies]
+
+
+async def test_a_client_that_hangs_up_cancels_nothing(api: Api, merchant: Caller) -> None:
+    body = api.order()
+    port = api.world.gateway.server.port
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_bytes(merchant, "POST", PATH, raw(body)))
+    await writer.drain()
+    writer.transport.abort()
+
+    async def is_there() -> bool:
+        found = await merchant.get(f"{PATH}?merchant_order_no={body['merchant_order_no']}")
+        return found.status == 200
+
+    await until(is_there, seconds=10)
+    await until_quiet(api)
+
+
+async def test_a_client_that_says_no_more_is_answered(api: Api, merchant: Caller) -> None:
+    port = api.world.gateway.server.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    await read_answer(reader)
+    writer.write(request_bytes(merchant, "POST", PATH, raw(api.order())))
+    writer.write_eof()
+    assert (await read_answer(reader)).status == 201
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def until_quiet(api: Api) -> None:
+    async def is_quiet() -> bool:
+        return api.world.gateway.quick.in_flight == 0
+
+    await until(is_quiet, seconds=10)
+
+
+async def test_the_first_request_of_a_connection_is_answered(api: Api, merchant: Caller) -> None:
+    answer = await ask(api.world, request_bytes(merchant, "POST", PATH, raw(api.order())))
+    assert answer.status == 201

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -82,6 +83,10 @@ async def play(each: Benchmark, stage: Stage, plan: Plan, console: Console) -> b
         await stage.close_books()
     except RunVoid as fault:
         print(f"bench: VOID: {each.name}: {fault}", file=sys.stderr)
+        return False
+    except Exception:
+        # A defect of one benchmark must not cost the figures of those that follow.
+        print(f"bench: BROKEN: {each.name}:\n{traceback.format_exc()}", file=sys.stderr)
         return False
     seconds = time.monotonic() - begun
     result = report.result_of(finding, plan, stage, seconds=seconds)

@@ -1,7 +1,8 @@
 """A stopwatch for functions: how long one call takes, in turns with what it is compared with.
 
-Law: the functions of a comparison take turns, so that a machine that slows down slows all of them;
-each figure is the median of its turns. Only for functions of the processor, nothing that waits.
+Law: CPU time of this thread, so that what other programs take is not counted; the functions of a
+comparison take turns, so that a machine that slows down slows all of them; each figure is the
+median of its turns. Only for functions of the processor, nothing that waits.
 """
 
 import gc
@@ -42,7 +43,7 @@ def _count(call: Call) -> int:
 
 
 def _spent(call: Call, count: int) -> float:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(count):
         call()
-    return time.perf_counter() - begun
+    return time.thread_time() - begun

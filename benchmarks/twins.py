@@ -37,8 +37,12 @@ NONCE = "abcdefghijklmnop00000042"
 class Twin(NamedTuple):
     """One of the twins: its modules by subject."""
 
-    signature: ModuleType
     amount: ModuleType
+    identifier: ModuleType
+    keyed: ModuleType
+    order: ModuleType
+    request: ModuleType
+    signature: ModuleType
 
 
 def twin(suffix: str) -> Twin:
@@ -46,26 +50,27 @@ def twin(suffix: str) -> Twin:
     return Twin(*(importlib.import_module(f"fastpath._{name}_{suffix}") for name in Twin._fields))
 
 
+def raw() -> bytes:
+    """A whole create as it comes over the wire."""
+    return requests.signed(SIGNER, "POST", TARGET, BODY, nonce=NONCE)
+
+
 def header() -> bytes:
-    """The Authorization header of a create."""
-    raw = requests.signed(SIGNER, "POST", TARGET, BODY, nonce=NONCE)
-    line = next(each for each in raw.split(b"\r\n") if each.startswith(b"Authorization: "))
+    """Its Authorization header."""
+    line = next(each for each in raw().split(b"\r\n") if each.startswith(b"Authorization: "))
     return line.partition(b": ")[2]
 
 
-def verify(of: Twin) -> Call:
-    """Read the header of a create and verify its signature."""
-    text, parse, check = (
-        header(),
-        of.signature.parse_authorization,
-        of.signature.verify_request_hmac,
-    )
+def scan(of: Twin) -> Call:
+    """Read the request line and the headers."""
+    data, read = raw(), of.request.scan_request
+    return lambda: read(data)
 
-    def call() -> object:
-        found = parse(text)
-        return check(SECRET, b"POST", b"/v1/payments", found.ts_text, found.nonce, BODY, found.sig)
 
-    return call
+def parse(of: Twin) -> Call:
+    """Read the Authorization header."""
+    text, read = header(), of.signature.parse_authorization
+    return lambda: read(text)
 
 
 def window(of: Twin) -> Call:
@@ -74,19 +79,57 @@ def window(of: Twin) -> Call:
     return lambda: check(1_700_000_000, 1_700_000_100)
 
 
-def minor(of: Twin) -> Call:
-    """Check an amount in minor units."""
-    check = of.amount.check_minor
-    return lambda: check(12_345)
+def check_signature(of: Twin) -> Call:
+    """Verify the signature under a key that is known already."""
+    found = of.signature.parse_authorization(header())
+    check, target = of.keyed.HmacKey(SECRET).verify_request, TARGET.encode()
+    return lambda: check(b"POST", target, found.ts_text, found.nonce, BODY, found.sig)
+
+
+def verify(of: Twin) -> Call:
+    """Read the Authorization header and verify its signature."""
+    first, second = parse(of), check_signature(of)
+
+    def call() -> object:
+        first()
+        return second()
+
+    return call
+
+
+def body(of: Twin) -> Call:
+    """Read the order."""
+    read = of.order.read_order
+    return lambda: read(BODY)
+
+
+def fingerprint(of: Twin) -> Call:
+    """The keyed fingerprint that tells a repeat from another order."""
+    content, make = b"create_payment\n/v1/payments\n" + BODY, of.keyed.HmacKey(SECRET).digest
+    return lambda: make(content)
+
+
+def identifier(of: Twin) -> Call:
+    """Make the payment's id, in both of its forms."""
+    make = of.identifier.make_identifier
+    return lambda: make("pay", 1_700_000_000_000, 1_234, 987_654_321)
 
 
 def amount(of: Twin) -> Call:
     """Read an amount in decimal text, as channels write it."""
-    parse = of.amount.parse_decimal
-    return lambda: parse(AMOUNT_TEXT, EXPONENT)
+    read = of.amount.parse_decimal
+    return lambda: read(AMOUNT_TEXT, EXPONENT)
 
 
-PIECES: tuple[Callable[[Twin], Call], ...] = (verify, window, minor)
+PIECES: tuple[Callable[[Twin], Call], ...] = (
+    scan,
+    body,
+    parse,
+    window,
+    check_signature,
+    fingerprint,
+    identifier,
+)
 
 
 def whole(of: Twin) -> Call:
@@ -101,7 +144,7 @@ def whole(of: Twin) -> Call:
 
 def digest() -> Call:
     """Nothing but the HMAC of the very bytes that a create signs."""
-    found = importlib.import_module("fastpath._signature_py").parse_authorization(header())
+    found = twin("py").signature.parse_authorization(header())
     message = b"POST\n/v1/payments\n%b\n%b\n%b\n" % (_bytes(found.ts_text), found.nonce, BODY)
     expected = base64.b64encode(hmac.digest(SECRET, message, "sha256"))
     if expected != _bytes(found.sig) and hmac.digest(SECRET, message, "sha256") != found.sig:
@@ -124,14 +167,17 @@ async def measure(stage: Stage) -> Finding:
         "read an amount": amount,
         "whole fast path of a create": whole,
     }
+    parts = {piece.__name__.replace("_", " "): piece for piece in PIECES}
     calls: dict[str, Call] = {"digest": digest()}
-    for name, subject in subjects.items():
+    for name, subject in {**subjects, **parts}.items():
         first, second = subject(pure), subject(compiled)
         if first() != second():
             raise RunVoid(f"{name}: the twins disagree")
         calls[f"{name}, pure"], calls[f"{name}, compiled"] = first, second
     took = nanoseconds(calls, quick=stage.plan.quick)
-    ratios = {name: took[f"{name}, pure"] / took[f"{name}, compiled"] for name in subjects}
+    ratios = {
+        name: took[f"{name}, pure"] / took[f"{name}, compiled"] for name in (*subjects, *parts)
+    }
     rows: list[Row] = [
         [name, round(took[f"{name}, pure"]), round(took[f"{name}, compiled"]), round(value, 2)]
         for name, value in ratios.items()
@@ -143,13 +189,16 @@ async def measure(stage: Stage) -> Finding:
         verdicts=[
             *(
                 Verdict(
-                    what=f"pure twin / compiled twin: {name}", value=value, target=5, at_least=3
+                    what=f"pure twin / compiled twin: {name}",
+                    value=ratios[name],
+                    target=5,
+                    at_least=3,
                 )
-                for name, value in ratios.items()
+                for name in subjects
             ),
             Verdict(
                 what="verify an HMAC request / bare hmac.digest of the same bytes",
-                value=took["verify a request, compiled"] / took["digest"],
+                value=took["check signature, compiled"] / took["digest"],
                 target=1.5,
                 at_least=2.5,
                 more_is_better=False,

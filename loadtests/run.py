@@ -44,6 +44,8 @@ def main() -> int:
         "--web", action="store_true", help=f"with locust's page at http://{LOOPBACK}:{WEB_PORT}"
     )
     given = options.parse_args()
+    # Being told to end is an end like any other: the house is stopped, the folder removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="tillgate-load-") as name:
         folder = Path(name)
         folder.chmod(0o711)

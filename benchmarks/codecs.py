@@ -20,7 +20,7 @@ from benchmarks.pretend import Pretend, open_simulators, pretend_channels, sent
 from benchmarks.stage import Stage
 from benchmarks.stopwatch import NS_PER_S, Call, nanoseconds
 from gateway.channels.codec import HandedOut, Paid, VerifiedCallback
-from gateway.channels.wire import CallbackRequest
+from gateway.channels.wire import CallbackRequest, HttpRequest
 
 NAME = "codecs"
 ABOUT = "building, signing, reading and verifying a channel's messages"
@@ -69,7 +69,9 @@ async def calls_of(
     async with asyncio.timeout(CALLBACK_S_MAX):
         callback = await came.get()
     now = datetime.now(UTC)
-    query_answer = await sent(codec.build_query(account, order, now))
+    asked = codec.build_query(account, order, now)
+    assert isinstance(asked, HttpRequest)
+    query_answer = await sent(asked)
     verified = codec.read_callback(account, callback, now)
     queried = codec.read_query(account, order, query_answer)
     if not isinstance(queried, Paid) or not isinstance(verified, VerifiedCallback):

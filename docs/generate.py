@@ -1,4 +1,4 @@
-"""Writes the documents that are drawn from the code: error codes and lifecycles.
+"""Writes the documents that are drawn from the code: error codes, lifecycles, channels.
 
 Law: what the code holds as a table is never typed a second time. `make docs` writes the files,
 `--check` only compares (status 1 and the names of stale files); tests/style does that too.
@@ -9,7 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from docs.channel_table import channels_page
+from gateway.channels.meanings import MEANINGS
 from gateway.domain.errors import CATALOGUE
+from gateway.domain.failure import FAILURES
 from gateway.domain.lifecycle import ALL, Table
 
 FOLDER = Path(__file__).parent
@@ -57,7 +60,20 @@ def errors_page() -> str:
             if entry.status == status:
                 retry = "yes" if entry.retryable else "no"
                 lines.append(f'| <a id="{code}"></a>`{code}` | {entry.title} | {retry} |')
+    lines += _in_objects()
     return "\n".join(lines) + "\n"
+
+
+def _in_objects() -> Iterator[str]:
+    """What stands in the `error` of an object that was accepted and came to nothing."""
+    yield from ("", "## In objects", "")
+    yield "`error.code` of a payment or refund that came to nothing. `channel_code` is the"
+    yield "channel's own word, where it said one."
+    yield from ("", "| code | meaning | retry |", "|---|---|---|")
+    listed = {code: (each.message, each.retryable) for code, each in FAILURES.items()}
+    listed |= {code: (each.message, each.retryable) for code, each in MEANINGS.items()}
+    for code, (message, retryable) in sorted(listed.items()):
+        yield f"| `{code}` | {message} | {'yes' if retryable else 'no'} |"
 
 
 def lifecycles_page() -> str:
@@ -88,6 +104,7 @@ def diagram(table: Table) -> Iterator[str]:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "channels/README.md": lambda: channels_page(MARK),
     "merchants/errors.md": errors_page,
     "merchants/lifecycles.md": lifecycles_page,
 }

@@ -8,7 +8,7 @@ ended in the reverse order. A process is a `Core` (what every process needs) and
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property, partial
 from ipaddress import ip_network
@@ -22,6 +22,7 @@ from gateway.adapters.postgres.directory import PostgresDirectory, open_director
 from gateway.adapters.postgres.due import PostgresDue
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.leases import PostgresLeases
+from gateway.adapters.postgres.owners import PostgresOwners
 from gateway.adapters.postgres.persons import PostgresPersons
 from gateway.adapters.postgres.publications import PostgresPublications
 from gateway.adapters.postgres.queues import NAMES as QUEUES
@@ -36,11 +37,14 @@ from gateway.adapters.system.clock import SystemClock
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.root_keys import read_root_keys
 from gateway.adapters.system.vault import MerchantSecrets, Vault
+from gateway.center.answer import Answer
 from gateway.center.authenticate import Authenticator
 from gateway.center.chase import Chase
 from gateway.center.close import Close
 from gateway.center.conclude import Concluder
+from gateway.center.keyring import KeyRing
 from gateway.center.notify import Notify
+from gateway.center.offline import Offline
 from gateway.center.onboard import Onboard
 from gateway.center.once import Ongoing
 from gateway.center.pay import Pay
@@ -50,7 +54,9 @@ from gateway.center.receive import Receive
 from gateway.center.refund import Refunding
 from gateway.center.replay import Replay
 from gateway.center.signing_secrets import SigningSecrets
+from gateway.center.statement import StatementImport
 from gateway.center.tell import Addresses, Teller
+from gateway.channels.codec import Codec
 from gateway.channels.registry import Registry, load_registry
 from gateway.config import Settings
 from gateway.telemetry.metrics import Metrics
@@ -66,6 +72,8 @@ from gateway.web.access import authenticated
 from gateway.web.admin.channel_accounts import ChannelAccounts
 from gateway.web.admin.keys import Keys
 from gateway.web.admin.merchants import Merchants
+from gateway.web.admin.offline_receipts import OfflineReceipts
+from gateway.web.admin.statements import Statements
 from gateway.web.api.balance import Balance
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
@@ -85,11 +93,21 @@ from gateway.workers.runner import Runner
 from gateway.workers.tenure import RENEW_EVERY_S, Tenure
 from gateway.workers.webhooks import ShardWebhooks, Webhooks
 
-GATEWAYS_LIVE = {"alipay": "https://openapi.alipay.com/gateway.do"}
+GATEWAYS_LIVE = {
+    "alipay": "https://openapi.alipay.com/gateway.do",
+    "card": "https://api.stripe.com",
+    "unionpay": "https://gateway.95516.com/gateway/api/",
+    "wechat": "https://api.mch.weixin.qq.com",
+}
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 CHASE_EVERY_S = 0.5
 EXPIRE_EVERY_S = 1.0
-GATEWAYS_SANDBOX = {"alipay": "/alipay/gateway.do"}
+GATEWAYS_SANDBOX = {
+    "alipay": "/alipay/gateway.do",
+    "card": "/card",
+    "unionpay": "/unionpay/gateway/api/",
+    "wechat": "/wechat",
+}
 
 
 class Told:
@@ -141,10 +159,14 @@ class Core:
         self.events = PostgresEvents(shards)
         self.deliveries = PostgresDeliveries(shards)
         self.teller = Teller(
-            registry=registry, http=http, clock=clock, addresses=addresses_of(settings)
+            registry=registry,
+            http=http,
+            clock=clock,
+            addresses=addresses_of(settings, registry),
+            keys=KeyRing(http=http, clock=clock, watch=self.watch),
         )
         self.observed_teller = cast(Teller, ObservedTeller(self.teller, metrics))
-        self.concluder = Concluder(clock=clock, ids=self.ids)
+        self.concluder = Concluder(clock=clock, ids=self.ids, way=self.teller.way)
 
     # --- the verbs, each made when it is first asked for ---------------------------------------
 
@@ -174,6 +196,19 @@ class Core:
             clock=self.clock,
             ids=self.ids,
             livemode=self.settings.livemode,
+        )
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Answers the steps of channels."""
+        return Answer(
+            books=self.shards,
+            reader=self.reader,
+            directory=self.directory,
+            teller=self.observed_teller,
+            concluder=self.concluder,
+            ongoing=self.ongoing,
+            clock=self.clock,
         )
 
     @cached_property
@@ -259,6 +294,31 @@ class Core:
         )
 
     @cached_property
+    def statement_import(self) -> StatementImport:
+        """Imports bank statements."""
+        return StatementImport(
+            books=self.shards,
+            reader=self.reader,
+            directory=self.directory,
+            teller=self.teller,
+            clock=self.clock,
+            ids=self.ids,
+            watch=self.watch,
+        )
+
+    @cached_property
+    def offline(self) -> Offline:
+        """Takes receipts of staff."""
+        return Offline(
+            books=self.shards,
+            reader=self.reader,
+            owners=PostgresOwners(self.shards),
+            teller=self.teller,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @cached_property
     def replay(self) -> Replay:
         """Reads events and sends them again."""
         return Replay(
@@ -284,13 +344,27 @@ class Core:
         )
 
 
-def addresses_of(settings: Settings) -> Addresses:
-    """Where channels are in this run, and where they find us."""
-    gateways: dict[str, str] = dict(GATEWAYS_LIVE) if settings.livemode else {}
+def addresses_of(settings: Settings, registry: Registry) -> Addresses:
+    """Where channels are in this run, and where they find us.
+
+    A channel of an installed package says itself where it is (`gateway_url`), and below which path
+    of the simulators its own one answers (`sandbox_path`).
+    """
+    installed = [registry.codec(name) for name in sorted(registry.names)]
+    gateways: dict[str, str] = {}
+    if settings.livemode:
+        gateways = _said(installed, "gateway_url") | dict(GATEWAYS_LIVE)
     if settings.sandbox_url is not None and not settings.livemode:
-        gateways = {name: settings.sandbox_url + path for name, path in GATEWAYS_SANDBOX.items()}
+        paths = _said(installed, "sandbox_path") | dict(GATEWAYS_SANDBOX)
+        gateways = {name: settings.sandbox_url + path for name, path in paths.items()}
     public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
     return Addresses(public_url, gateways)
+
+
+def _said(codecs: Iterable[Codec | None], attribute: str) -> dict[str, str]:
+    """What codecs say of themselves in an attribute that a codec need not have, by channel."""
+    said = {codec.name: getattr(codec, attribute, None) for codec in codecs if codec is not None}
+    return {name: text for name, text in said.items() if isinstance(text, str)}
 
 
 @asynccontextmanager
@@ -370,6 +444,7 @@ class Gateway:
         cursor_key = directory.cursor_keys[max(directory.cursor_keys)]
         payments = Payments(
             pay=core.pay,
+            answer=core.answer,
             close=core.close,
             query=core.query,
             directory=directory,
@@ -408,6 +483,8 @@ class Gateway:
             Merchants(onboard=core.onboard, directory=core.directory, cursor_key=cursor_key),
             Keys(onboard=core.onboard, directory=core.directory, cursor_key=cursor_key),
             ChannelAccounts(onboard=core.onboard, directory=core.directory),
+            Statements(core.statement_import),
+            OfflineReceipts(core.offline),
         )
         return [route for door in doors for route in door.routes()]
 

@@ -2,8 +2,8 @@
 
 Law: chase resolves, it never guesses. One round asks one question about one attempt or refund and
 commits the answer; `due_at` says when the next round comes. A create that moves no money before
-the payer acts may be sent again under the same number; a close that did not take is sent again.
-When the last question has brought no answer, a person is told.
+the payer acts may be sent again under the same number. An attempt ends by `end.Ending`, also one
+that its payer had time enough for. When the last question has brought no answer, a person is told.
 """
 
 from datetime import timedelta
@@ -11,10 +11,11 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from gateway.center.conclude import Concluder
+from gateway.center.end import Ending
 from gateway.center.ports import Books, Clock, Directory, Reader, Watch
 from gateway.center.tell import Teller, pay_order, refund_order
-from gateway.channels.codec import Closed, NotFound, Paid, Unknown
-from gateway.domain.attempt import LIVING, SENDS_MAX, Attempt, next_query
+from gateway.channels.codec import Unknown
+from gateway.domain.attempt import LIVING, SENDS_MAX, Attempt, is_overdue, next_query
 from gateway.domain.change import Change, Rows, Writes
 from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Payment
@@ -22,6 +23,7 @@ from gateway.domain.refund import Refund
 
 RESEND_DUE = timedelta(seconds=20)
 UNRESOLVED = frozenset({"processing", "requires_action", "closing"})
+IN_THE_AIR = frozenset({"submitted", "unknown"})
 
 
 class Chase:
@@ -45,6 +47,9 @@ class Chase:
         self._concluder = concluder
         self._clock = clock
         self._watch = watch
+        self._ending = Ending(
+            books=books, reader=reader, teller=teller, concluder=concluder, clock=clock, watch=watch
+        )
 
     async def attempt(
         self, merchant_id: str, attempt_id: str, *, actor: str, request_id: str | None = None
@@ -57,15 +62,25 @@ class Chase:
         payment = await self._reader.payment(merchant_id, attempt.payment_id)
         if account is None or payment is None:
             return None
-        if attempt.status == "closing" and not attempt.close_sent:
-            return await self._close(payment, attempt, account, actor, request_id)
-        if attempt.status in ("submitted", "unknown") and self._may_resend(attempt):
+        way = self._teller.way(attempt)
+        if attempt.status == "closing" or is_overdue(attempt, self._clock.business(), way):
+            asked = await self._ending.end(
+                payment, attempt, account, actor=actor, request_id=request_id
+            )
+        elif self._may_resend(attempt):
             return await self._resend(payment, attempt, account, actor, request_id)
-        return await self._query(payment, attempt, account, actor, request_id)
+        else:
+            asked = await self._query(payment, attempt, account, actor, request_id)
+        is_last = next_query(attempt, self._clock.business(), way) is None
+        if is_last and asked.attempt_id == attempt.id and asked.status in UNRESOLVED:
+            self._watch.alarm("attempt_unresolved", {"attempt_id": attempt.id})
+        return asked
 
     def _may_resend(self, attempt: Attempt) -> bool:
         return (
-            not self._teller.is_single_shot(attempt)
+            attempt.status in IN_THE_AIR
+            and not attempt.handed_out  # then it is the payer's answer that is in the air
+            and not self._teller.way(attempt).single_shot
             and attempt.sends < SENDS_MAX
             and self._clock.business() < attempt.expires_at
         )
@@ -78,35 +93,11 @@ class Chase:
         actor: str,
         request_id: str | None,
     ) -> Payment:
-        order = pay_order(attempt, payment)
-        outcome = await self._teller.query(account, order)
+        outcome = await self._teller.query(account, pay_order(attempt, payment))
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id
         )
-        asked: Payment = (await self._books.submit(change)).result
-        is_last = next_query(attempt, self._clock.business()) is None
-        if is_last and asked.attempt_id == attempt.id and asked.status in UNRESOLVED:
-            self._watch.alarm("attempt_unresolved", {"attempt_id": attempt.id})
-        return asked
-
-    async def _close(
-        self,
-        payment: Payment,
-        attempt: Attempt,
-        account: ChannelAccount,
-        actor: str,
-        request_id: str | None,
-    ) -> Payment:
-        """Send the close; where it is not plainly done, ask at once what the order is."""
-        order = pay_order(attempt, payment)
-        outcome = await self._teller.close(account, order)
-        change = self._concluder.payment_change(
-            attempt, outcome, actor=actor, request_id=request_id, closing=True
-        )
-        payment = (await self._books.submit(change)).result
-        if isinstance(outcome, Closed | NotFound | Paid) or payment.status != "closing":
-            return payment
-        return await self._query(payment, attempt, account, actor, request_id)
+        return (await self._books.submit(change)).result
 
     async def _resend(
         self,
@@ -126,6 +117,7 @@ class Chase:
             sent = replace(
                 present,
                 sends=present.sends + 1,
+                sent_at=now,
                 due_at=now + RESEND_DUE,
                 version=present.version + 1,
             )
@@ -165,7 +157,8 @@ class Chase:
         )
         step = (await self._books.submit(change)).result
         if not step.resend:
-            if step.refund.status == "processing" and step.refund.due_at is None:
+            by_hand = self._teller.refunds_by_hand(refund.channel)
+            if step.refund.status == "processing" and step.refund.due_at is None and not by_hand:
                 self._watch.alarm("refund_unresolved", {"refund_id": refund.id})
             return step.refund
         outcome = await self._teller.refund(account, order)

@@ -6,11 +6,13 @@ their aim alone.
 """
 
 import asyncio
+from datetime import datetime
 
 from gateway.center.chase import Chase
 from gateway.center.once import WAIT_S, Ongoing
 from gateway.center.ports import Books, Clock, Reader
 from gateway.domain import attempt as attempts
+from gateway.domain import hold
 from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
 from gateway.domain.change import Change, Need, Rows, Writes
@@ -19,6 +21,11 @@ from gateway.domain.lifecycle import PAYMENT, is_terminal
 from gateway.domain.payment import Payment
 
 EXPIRING = frozenset({"requires_payment_method", "processing", "requires_action"})
+
+
+def _is_over(payment: Payment, now: datetime) -> bool:
+    """Whether its time is up; a hold's time is what its channel said."""
+    return hold.is_over(payment, now) or (payment.status in EXPIRING and now >= payment.expires_at)
 
 
 class Close:
@@ -91,7 +98,7 @@ class Close:
             if present.attempt_id != loaded.attempt_id:
                 # Another attempt began since: the caller looks again.
                 return Writes(touched=(place,), result=None)
-            if to == "expired" and not (present.status in EXPIRING and now >= present.expires_at):
+            if to == "expired" and not _is_over(present, now):
                 return Writes(touched=(place,), result=present)
             attempt = None
             if present.attempt_id is not None:

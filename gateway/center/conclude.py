@@ -5,12 +5,14 @@ rows are decided under the merchant's head, so that one of several concurrent wo
 others find it done.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from gateway.center.ports import Clock, Ids
 from gateway.channels.codec import (
+    Authorized,
     Closed,
     CloseOutcome,
     HandedOut,
@@ -23,18 +25,25 @@ from gateway.channels.codec import (
     Refused,
     Waiting,
 )
+from gateway.channels.meanings import refused
+from gateway.domain import answer as answers
 from gateway.domain import attempt as attempts
-from gateway.domain import chart
+from gateway.domain import chart, hold
 from gateway.domain import outcome as outcomes
 from gateway.domain import refund as refunds
-from gateway.domain.attempt import Attempt
+from gateway.domain.attempt import Attempt, Way
 from gateway.domain.callback import CallbackSeen
 from gateway.domain.change import Change, Need, Rows, Writes
+from gateway.domain.hold import Hold
 from gateway.domain.outcome import Fresh, Money, Step
 from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
+from gateway.domain.statement_line import with_parts
 
 Outcome = PayOutcome | QueryOutcome | CloseOutcome
+
+# Two attempts of one merchant came to the same short reference; another try gets another one.
+_NUMBER_TAKEN = refused("channel_busy", "number_taken")
 
 
 def error_of(refused: Refused) -> dict[str, object]:
@@ -48,57 +57,65 @@ def error_of(refused: Refused) -> dict[str, object]:
 
 
 class Concluder:
-    """Makes the Changes that follow from a channel's word."""
+    """Makes the Changes that follow from a channel's word; `way` tells what an attempt is like."""
 
-    def __init__(self, *, clock: Clock, ids: Ids) -> None:
+    def __init__(self, *, clock: Clock, ids: Ids, way: Callable[[Attempt], Way]) -> None:
         self._clock = clock
         self._ids = ids
+        self._way = way
 
     def payment_change(
         self,
         attempt: Attempt,
-        outcome: Outcome,
+        answered: Outcome,
         *,
         actor: str,
         request_id: str | None,
-        single_shot: bool = False,
         closing: bool = False,
+        reversal: bool = False,
         seen: CallbackSeen | None = None,
     ) -> Change:
-        """What `outcome` does to the attempt and its payment; the result is the payment.
+        """What the outcome does to the attempt and its payment; the result is the payment.
 
-        `closing` says that the outcome answers a close; `seen` is the callback that brought it,
-        and makes a second delivery change nothing.
+        `closing` says that the outcome answers a close or void, `reversal` a cancel; `seen` is the
+        callback that brought it, and makes a second delivery change nothing.
         """
         merchant_id = attempt.merchant_id
         now = self._clock.business()
+        way = self._way(attempt)
         fresh = Fresh(self._ids.make("ent", merchant_id), self._ids.make("uxf", merchant_id))
         place = Need("payment", attempt.payment_id)
+        of_parts = Fresh(self._ids.make("ent", merchant_id), self._ids.make("uxf", merchant_id))
         unexpected = Need("unexpected_of", attempt.id)
+        named = _named(attempt, answered)
 
         def decide(rows: Rows) -> Writes:
+            outcome = answered if _is_free(rows, named, attempt) else _NUMBER_TAKEN
             payment: Payment = rows.get(place)
             present: Attempt = rows.get(attempt.place)
             if seen is not None and rows.get(seen.place) is not None:
                 return Writes(touched=(place,), result=payment)
             if isinstance(outcome, Paid):
-                money = Money(
-                    outcome.channel_order_no,
-                    outcome.amount,
-                    outcome.currency,
-                    outcome.payer_amount,
-                    outcome.discount_amount,
+                step = outcomes.paid(
+                    payment,
+                    present,
+                    _money(outcome),
+                    now=now,
+                    fresh=fresh,
+                    known=rows.get(unexpected),
+                    way=way,
+                    reversal=reversal,
                 )
-                known = rows.get(unexpected)
-                step = outcomes.paid(payment, present, money, now=now, fresh=fresh, known=known)
             elif present.status not in attempts.LIVING:
                 step = Step(payment=payment, attempt=present)
             else:
-                step = _step(payment, present, outcome, now, single_shot, closing)
+                asked = _asked(present, outcome, way, closing=closing, reversal=reversal)
+                step = _step(payment, asked, outcome, now, way, closing or reversal)
+            step = with_parts(payment, step, now=now, fresh=of_parts)
             written = step.rows if seen is None else (*step.rows, seen)
             return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
 
-        needs = (place, attempt.place, unexpected)
+        needs = (place, attempt.place, unexpected, *named)
         return Change(
             merchant_id=merchant_id,
             actor=actor,
@@ -106,7 +123,25 @@ class Concluder:
             request_id=request_id,
             decide=decide,
             needs=needs if seen is None else (*needs, seen.place),
-            accounts=_accounts(attempt, outcome) if isinstance(outcome, Paid) else (),
+            accounts=_accounts(attempt, answered) if isinstance(answered, Paid) else (),
+        )
+
+    def asked_again(self, attempt: Attempt, *, actor: str, request_id: str | None) -> Change:
+        """The payer's answer had no effect: the step is open again. The result is the payment."""
+        now = self._clock.business()
+        place = Need("payment", attempt.payment_id)
+
+        def decide(rows: Rows) -> Writes:
+            step = answers.asked_again(rows.get(place), rows.get(attempt.place), now)
+            return Writes(rows=step.rows, lines=step.lines, result=step.payment)
+
+        return Change(
+            merchant_id=attempt.merchant_id,
+            actor=actor,
+            at=now,
+            request_id=request_id,
+            decide=decide,
+            needs=(place, attempt.place),
         )
 
     def refund_change(
@@ -150,18 +185,53 @@ class Concluder:
             accounts=(
                 (chart.PENDING, refund.currency),
                 (chart.HELD, refund.currency),
-                (chart.clearing(refund.channel_account_id), refund.currency),
+                (chart.clearing(refund.channel_account_id, refund.channel), refund.currency),
             ),
         )
 
 
+def _named(attempt: Attempt, outcome: Outcome) -> tuple[Need, ...]:
+    """Who else is known to the channel by the number that it gives this attempt."""
+    number = outcome.channel_order_no if isinstance(outcome, HandedOut) else None
+    return () if number is None else (Need("attempt_no", f"{attempt.channel} {number}"),)
+
+
+def _is_free(rows: Rows, named: tuple[Need, ...], attempt: Attempt) -> bool:
+    holders = [rows.get(need) for need in named]
+    return all(holder is None or holder.id == attempt.id for holder in holders)
+
+
 def _accounts(attempt: Attempt, paid: Paid) -> tuple[tuple[str, str], ...]:
     """The ledger accounts that money for an attempt may touch, whatever its currency."""
-    clearing = chart.clearing(attempt.channel_account_id)
+    clearing = chart.clearing(attempt.channel_account_id, attempt.channel)
     codes = (chart.PENDING, chart.SUSPENSE, clearing)
     return tuple(
         (code, currency) for currency in {attempt.currency, paid.currency} for code in codes
     )
+
+
+def _money(paid: Paid) -> Money:
+    return Money(
+        paid.channel_order_no,
+        paid.amount,
+        paid.currency,
+        paid.payer_amount,
+        paid.discount_amount,
+    )
+
+
+def _asked(
+    attempt: Attempt, outcome: Outcome, way: Way, *, closing: bool, reversal: bool
+) -> Attempt:
+    """The attempt that knows whether a close of it is under way."""
+    if reversal:
+        # It was written down before it left; refused, it had no effect, and money counts again.
+        return replace(attempt, close_sent=not isinstance(outcome, Refused))
+    is_closing = attempt.status == "closing" and not attempts.is_reversing(attempt, way)
+    if is_closing and isinstance(outcome, Waiting):
+        # Our close did not arrive or did not take: it is sent again.
+        return replace(attempt, close_sent=False)
+    return replace(attempt, close_sent=True) if closing and not attempt.close_sent else attempt
 
 
 def _step(
@@ -169,25 +239,31 @@ def _step(
     attempt: Attempt,
     outcome: Outcome,
     now: datetime,
-    single_shot: bool,
-    closing: bool,
+    way: Way,
+    is_ending: bool,
 ) -> Step:
-    if closing and not attempt.close_sent:
-        attempt = replace(attempt, close_sent=True)
     if isinstance(outcome, HandedOut):
-        return outcomes.handed_out(payment, attempt, outcome.next_action, now)
+        return outcomes.handed_out(
+            payment,
+            attempt,
+            outcome.next_action,
+            now,
+            channel_order_no=outcome.channel_order_no,
+            way=way,
+        )
+    if isinstance(outcome, Authorized):
+        held = Hold(
+            outcome.channel_order_no, outcome.amount, outcome.currency, outcome.capture_before
+        )
+        return hold.authorized(payment, attempt, held, now=now, way=way)
+    if isinstance(outcome, Closed) and attempt.status == "authorized":
+        return hold.let_go(payment, attempt, now=now, way=way)
     if isinstance(outcome, Closed):
-        return outcomes.closed(payment, attempt, now)
+        return outcomes.closed(payment, attempt, now, way)
     if isinstance(outcome, NotFound):
-        return outcomes.not_found(payment, attempt, now)
-    if isinstance(outcome, Refused) and not closing:
-        error = error_of(outcome)
-        return outcomes.refused(payment, attempt, error, now=now, single_shot=single_shot)
-    if isinstance(outcome, Waiting):
-        if attempt.status == "closing":
-            # Our close did not arrive or did not take: it is sent again.
-            attempt = replace(attempt, close_sent=False)
-        return Step(payment=payment, attempt=attempts.waited(attempt, now))
-    if attempt.status == "submitted":
-        return Step(payment=payment, attempt=attempts.silent(attempt, now))
-    return Step(payment=payment, attempt=attempts.waited(attempt, now))
+        return outcomes.not_found(payment, attempt, now, way)
+    if isinstance(outcome, Refused) and not is_ending:
+        return outcomes.refused(payment, attempt, error_of(outcome), now=now, way=way)
+    if attempt.status == "submitted" and not isinstance(outcome, Waiting):
+        return Step(payment=payment, attempt=attempts.silent(attempt, now, way))
+    return Step(payment=payment, attempt=attempts.waited(attempt, now, way))

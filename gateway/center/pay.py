@@ -17,7 +17,7 @@ from gateway.center.once import POLL_S, WAIT_S, Ongoing
 from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
 from gateway.center.tell import Teller, pay_order
 from gateway.domain import payment as payments
-from gateway.domain.attempt import Attempt
+from gateway.domain.attempt import Attempt, without_codes
 from gateway.domain.change import Change, Need, Rows, Writes
 from gateway.domain.endpoint import check_version
 from gateway.domain.errors import TillgateError, not_found
@@ -142,14 +142,14 @@ class Pay:
 
     def _check(self, payment: Payment, attempt: Attempt) -> None:
         """Refuse what the channel would never take, before any effect."""
-        if payment.capture_method != "automatic":
+        codec = self._teller.codec(attempt.channel)
+        if payment.capture_method == "manual" and attempt.method not in codec.authorizing:
             raise TillgateError(
                 "unsupported_method",
                 f"{attempt.method} cannot be captured manually.",
                 param="/capture_method",
             )
-        order = pay_order(attempt, payment)
-        self._teller.codec(attempt.channel).check_order(order)
+        codec.check_order(pay_order(attempt, payment))
 
     async def account(self, merchant_id: str, method: str) -> ChannelAccount:
         """The merchant's registration that serves a method: lowest priority number, most weight."""
@@ -374,11 +374,7 @@ class Pay:
         order = pay_order(attempt, payment)
         outcome = await self._teller.pay(account, order)
         change = self._concluder.payment_change(
-            attempt,
-            outcome,
-            actor=actor,
-            request_id=request_id,
-            single_shot=self._teller.is_single_shot(attempt),
+            attempt, outcome, actor=actor, request_id=request_id
         )
         writes = await self._books.submit(change)
         return writes.result
@@ -455,7 +451,8 @@ class Pay:
             numbered = replace(attempt, number=present.attempts + 1)
             begun = payments.begin_attempt(present, numbered)
             lines = (payments.line(begun, "processing"),)
-            return Writes(rows=(begun, numbered), lines=lines, result=(begun, True))
+            rows_made = (begun, without_codes(numbered))
+            return Writes(rows=rows_made, lines=lines, result=(begun, True))
 
         return Change(
             merchant_id=payment.merchant_id,
@@ -468,7 +465,8 @@ class Pay:
 
 
 def _written(payment: Payment, attempt: Attempt | None, key: PayerKey | None = None) -> Writes:
-    rows = tuple(row for row in (payment, attempt, key) if row is not None)
+    stored = None if attempt is None else without_codes(attempt)
+    rows = tuple(row for row in (payment, stored, key) if row is not None)
     line = payments.line(payment, "created")
     data = line.data if key is None else None  # a customer is not in the journal's data
     return Writes(rows=rows, lines=(line,), result=Created(payment, False, attempt, data))

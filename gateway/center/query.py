@@ -32,6 +32,7 @@ SUMMARIES = {
     "payment.failed": "The payment failed.",
     "payment.canceled": "The payment was canceled.",
     "payment.expired": "The payment expired.",
+    "payment.partially_received": "A part of the amount came.",
     "payment.unexpected_funds": "Unexpected money came and lies in suspense.",
     "refund.created": "A refund was accepted and reserved.",
     "refund.succeeded": "The refund succeeded.",

@@ -3,17 +3,29 @@
 Law: nothing is believed before the codec has verified it, and nothing is answered before what it
 says is durable. A genuine message with another amount or currency books nothing, is answered as a
 failure and asked about at once; what the query confirms is booked. A refund's callback is a hint:
-its amount is confirmed by a query of that refund before anything moves.
+its amount is confirmed by a query of that refund before anything moves. So is a callback about an
+attempt that was taken back; and a hold that comes when its attempt has ended is voided.
 """
 
 import asyncio
+
+from msgspec.structs import replace
 
 from gateway.center.chase import Chase
 from gateway.center.conclude import Concluder
 from gateway.center.once import Ongoing
 from gateway.center.ports import Books, Clock, Directory, Reader, Watch
-from gateway.center.tell import Teller
-from gateway.channels.codec import CallbackRefused, Paid, Refunded, VerifiedCallback
+from gateway.center.tell import Teller, pay_order
+from gateway.channels.codec import (
+    Authorized,
+    CallbackRefused,
+    Closed,
+    NotFound,
+    Paid,
+    QueryOutcome,
+    Refunded,
+    VerifiedCallback,
+)
 from gateway.channels.wire import CallbackReply, CallbackRequest
 from gateway.domain import ids
 from gateway.domain.attempt import Attempt
@@ -62,7 +74,7 @@ class Receive:
             raise not_found()
         codec = self._teller.codec(channel)
         try:
-            verified = codec.read_callback(self._teller.view(account), request, self._clock.wall())
+            verified = await self._teller.heard(account, request)
         except CallbackRefused as refused:
             self._watch.alarm(
                 "callback_refused",
@@ -91,9 +103,14 @@ class Receive:
             received_at=self._clock.business(),
         )
         outcome = verified.outcome
-        if isinstance(outcome, Refunded):
+        if isinstance(outcome, Refunded) or verified.refund_no is not None:
             return await self._refunded(account, verified.refund_no, actor, request_id)
-        if isinstance(outcome, Paid) and (
+        has_ended = attempt.status in ("failed", "closed")
+        if has_ended and isinstance(outcome, Authorized):
+            return await self._let_go(account, attempt, outcome)
+        if has_ended and isinstance(outcome, Paid) and self._teller.way(attempt).reversible:
+            return await self._confirmed(account, attempt, seen, request_id)
+        if isinstance(outcome, Paid | Authorized) and (
             outcome.amount != attempt.amount or outcome.currency != attempt.currency
         ):
             self._watch.alarm("callback_other_amount", {"attempt_id": attempt.id})
@@ -117,6 +134,35 @@ class Receive:
         if attempt is None or attempt.channel_account_id != account.id:
             return None
         return attempt
+
+    async def _let_go(self, account: ChannelAccount, attempt: Attempt, held: Authorized) -> bool:
+        """Void a hold that nobody waits for; the channel tells again of one that remained."""
+        self._watch.alarm("hold_after_end", {"attempt_id": attempt.id})
+        payment = await self._reader.payment(attempt.merchant_id, attempt.payment_id)
+        if payment is None:
+            return False
+        known = replace(attempt, channel_order_no=held.channel_order_no)
+        outcome = await self._teller.void(account, pay_order(known, payment))
+        return isinstance(outcome, Closed | NotFound)
+
+    async def _confirmed(
+        self, account: ChannelAccount, attempt: Attempt, seen: CallbackSeen, request_id: str
+    ) -> bool:
+        """Money of an attempt that was taken back: it counts if the channel says it is there."""
+        payment = await self._reader.payment(attempt.merchant_id, attempt.payment_id)
+        applied = await self._reader.callbacks_of(attempt.merchant_id, [attempt.id])
+        if payment is None:
+            return False
+        outcome: QueryOutcome = NotFound()
+        if seen.dedupe_key not in {row["dedupe_key"] for row in applied}:
+            outcome = await self._teller.query(account, pay_order(attempt, payment))
+        if not isinstance(outcome, Paid | Closed | NotFound):
+            return False
+        change = self._concluder.payment_change(
+            attempt, outcome, actor=f"channel:{account.channel}", request_id=request_id, seen=seen
+        )
+        await self._books.submit(change)
+        return True
 
     async def _refunded(
         self, account: ChannelAccount, refund_no: str | None, actor: str, request_id: str
@@ -151,4 +197,4 @@ class Receive:
             self._ongoing.start(attempt.payment_id, work)
 
 
-_STRANGERS = frozenset({"malformed", "bad_signature"})
+_STRANGERS = frozenset({"malformed", "bad_signature", "stale", "unknown_serial"})

@@ -2,17 +2,23 @@
 
 Law: nothing is written here. An instruction must be durable before it comes here; whatever is not
 a definite answer leaves as `Unknown`. Creates that move no money before the payer acts are sent
-again at once under the same number, at most `SENDS_MAX` times; single-shot ways never are.
+again at once under the same number, at most `SENDS_MAX` times; single-shot ways never are. An
+answer signed by an unknown key is read once more when the key was learnt, never sent for again.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 from msgspec import Struct
 
+from gateway.center.keyring import KeyRing
 from gateway.center.ports import ChannelClient, Clock
+from gateway.channels.answering import Answering
+from gateway.channels.authorization import Authorizing
 from gateway.channels.codec import (
     AccountView,
+    CallbackRefused,
     CloseOutcome,
     Codec,
     HandedOut,
@@ -23,11 +29,14 @@ from gateway.channels.codec import (
     RefundOutcome,
     Refused,
     Unknown,
+    VerifiedCallback,
 )
+from gateway.channels.key_ring import UNKNOWN_SERIAL
 from gateway.channels.registry import Registry
-from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
-from gateway.domain.attempt import SENDS_MAX, Attempt
+from gateway.channels.wire import CallbackRequest, ChannelSilent, HttpRequest, HttpResponse
+from gateway.domain.attempt import SENDS_MAX, Attempt, Way, has_code, way_of
 from gateway.domain.errors import TillgateError
+from gateway.domain.failure import FAILURES
 from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
@@ -78,12 +87,19 @@ class Teller:
     """Carries instructions to channels through their codecs."""
 
     def __init__(
-        self, *, registry: Registry, http: ChannelClient, clock: Clock, addresses: Addresses
+        self,
+        *,
+        registry: Registry,
+        http: ChannelClient,
+        clock: Clock,
+        addresses: Addresses,
+        keys: KeyRing,
     ) -> None:
         self._registry = registry
         self._http = http
         self._clock = clock
         self._addresses = addresses
+        self._keys = keys
 
     def codec(self, channel: str) -> Codec:
         """The codec of a channel. Raises `unsupported_method` if no package serves it any more."""
@@ -92,9 +108,22 @@ class Teller:
             raise TillgateError("unsupported_method", f"There is no channel {channel} here.")
         return codec
 
-    def is_single_shot(self, attempt: Attempt) -> bool:
-        """Whether this way must never be sent again while in doubt."""
-        return attempt.method in self.codec(attempt.channel).single_shot
+    def way(self, attempt: Attempt) -> Way:
+        """What the way of an attempt is like, as its channel says."""
+        codec = self.codec(attempt.channel)
+        return way_of(
+            attempt,
+            single_shot=attempt.method in codec.single_shot,
+            reversible=attempt.method in codec.reversible,
+        )
+
+    def is_by_hand(self, attempt: Attempt) -> bool:
+        """Whether staff's receipt, and nothing else, says that this way was paid."""
+        return attempt.method in getattr(self.codec(attempt.channel), "by_hand", ())
+
+    def refunds_by_hand(self, channel: str) -> bool:
+        """Whether staff's receipt may say that a refund is done."""
+        return getattr(self.codec(channel), "refunds_by_hand", False)
 
     def view(self, account: ChannelAccount) -> AccountView:
         """A registration as its codec sees it in this run."""
@@ -104,6 +133,7 @@ class Teller:
             gateway_url=self._addresses.gateways.get(account.channel, ""),
             notify_url=self._addresses.notify_url(account),
             credentials=account.credentials,
+            keys=self._keys.keys_of(account.id),
         )
 
     async def _ask(self, request: HttpRequest) -> HttpResponse | ChannelSilent:
@@ -112,6 +142,35 @@ class Teller:
         except ChannelSilent as silent:
             return silent
 
+    async def _read(self, account: ChannelAccount, read: Callable[[AccountView], Any]) -> Any:
+        """What an answer says; read once more if its key had to be learnt first."""
+        view = self.view(account)
+        outcome = read(view)
+        if isinstance(outcome, Unknown) and outcome.reason == UNKNOWN_SERIAL:
+            codec = self.codec(account.channel)
+            if await self._keys.learn(codec, view, outcome.channel_code):
+                outcome = read(self.view(account))
+        return outcome
+
+    async def _carry(
+        self,
+        account: ChannelAccount,
+        request: HttpRequest | Any,
+        read: Callable[[AccountView, HttpResponse], Any],
+    ) -> Any:
+        """Carry one request and read its answer; where nobody is asked it is the outcome itself."""
+        if not isinstance(request, HttpRequest):
+            return request
+        answer = await self._ask(request)
+        if isinstance(answer, ChannelSilent):
+            return Unknown(answer.reason)
+        return await self._read(account, lambda view: read(view, answer))
+
+    def _codec_and_view(self, account: ChannelAccount) -> tuple[Codec, AccountView]:
+        codec, view = self.codec(account.channel), self.view(account)
+        self._keys.freshen(codec, view)
+        return codec, view
+
     async def pay(
         self, account: ChannelAccount, order: PayOrder, *, sent_before: bool = False
     ) -> PayOutcome:
@@ -119,11 +178,11 @@ class Teller:
 
         `sent_before` says that this number may have left earlier: then silence is `Unknown`.
         """
-        codec, view = self.codec(account.channel), self.view(account)
-        sends = 1 if order.method in codec.single_shot else SENDS_MAX
+        codec, view = self._codec_and_view(account)
+        is_once = order.method in codec.single_shot or has_code(order.method_options)
         never_left = not sent_before
         outcome: PayOutcome = Unknown("not_sent")
-        for _ in range(sends):
+        for _ in range(1 if is_once else SENDS_MAX):
             request = codec.build_pay(view, order, self._clock.wall())
             if isinstance(request, HandedOut):
                 return request  # nobody is asked: the payer carries the order to the channel
@@ -132,40 +191,90 @@ class Teller:
                 never_left = never_left and not answer.sent
                 outcome = Unknown(answer.reason)
                 continue
-            outcome = codec.read_pay(view, order, answer)
+            outcome = await self._read(account, partial(_read_pay, codec, order, answer))
             never_left = False
             if not isinstance(outcome, Unknown):
                 return outcome
-        if never_left:
-            return Refused(
-                "channel_unavailable", "The channel could not be reached.", "", retryable=True
-            )
-        return outcome
+        return _never_sent() if never_left else outcome
 
     async def query(self, account: ChannelAccount, order: PayOrder) -> QueryOutcome:
         """Ask what became of an order."""
-        codec, view = self.codec(account.channel), self.view(account)
-        answer = await self._ask(codec.build_query(view, order, self._clock.wall()))
-        return _read(answer, lambda found: codec.read_query(view, order, found))
+        codec, view = self._codec_and_view(account)
+        request = codec.build_query(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: codec.read_query(view, order, answer)
+        )
 
     async def close(self, account: ChannelAccount, order: PayOrder) -> CloseOutcome:
         """Ask that an order take no money any more."""
-        codec, view = self.codec(account.channel), self.view(account)
-        answer = await self._ask(codec.build_close(view, order, self._clock.wall()))
-        return _read(answer, lambda found: codec.read_close(view, order, found))
+        codec, view = self._codec_and_view(account)
+        request = codec.build_close(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: codec.read_close(view, order, answer)
+        )
+
+    async def cancel(self, account: ChannelAccount, order: PayOrder) -> CloseOutcome:
+        """Ask that an order be taken back, paid or not."""
+        codec, view = self._codec_and_view(account)
+        request = codec.build_cancel(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: codec.read_cancel(view, order, answer)
+        )
+
+    async def void(self, account: ChannelAccount, order: PayOrder) -> CloseOutcome:
+        """Ask that a hold be let go."""
+        codec, view = self._codec_and_view(account)
+        holding = cast("Authorizing", codec)
+        request = holding.build_void(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: holding.read_void(view, order, answer)
+        )
+
+    async def answer(
+        self, account: ChannelAccount, order: PayOrder, said: Mapping[str, str]
+    ) -> PayOutcome:
+        """Carry the payer's answer, once. `Refused` with `channel_unavailable` if it never left."""
+        codec, view = self._codec_and_view(account)
+        answering = cast("Answering", codec)
+        answer = await self._ask(answering.build_answer(view, order, said, self._clock.wall()))
+        if isinstance(answer, ChannelSilent):
+            return Unknown(answer.reason) if answer.sent else _never_sent()
+        return await self._read(account, lambda view: answering.read_answer(view, order, answer))
 
     async def refund(self, account: ChannelAccount, order: RefundOrder) -> RefundOutcome:
         """Ask for a refund, once."""
-        codec, view = self.codec(account.channel), self.view(account)
-        answer = await self._ask(codec.build_refund(view, order, self._clock.wall()))
-        return _read(answer, lambda found: codec.read_refund(view, order, found))
+        codec, view = self._codec_and_view(account)
+        request = codec.build_refund(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: codec.read_refund(view, order, answer)
+        )
 
     async def refund_query(self, account: ChannelAccount, order: RefundOrder) -> RefundOutcome:
         """Ask what became of a refund."""
-        codec, view = self.codec(account.channel), self.view(account)
-        answer = await self._ask(codec.build_refund_query(view, order, self._clock.wall()))
-        return _read(answer, lambda found: codec.read_refund_query(view, order, found))
+        codec, view = self._codec_and_view(account)
+        request = codec.build_refund_query(view, order, self._clock.wall())
+        return await self._carry(
+            account, request, lambda view, answer: codec.read_refund_query(view, order, answer)
+        )
+
+    async def heard(self, account: ChannelAccount, request: CallbackRequest) -> VerifiedCallback:
+        """A callback, verified. Raises `CallbackRefused`."""
+        codec, view = self._codec_and_view(account)
+        try:
+            return codec.read_callback(view, request, self._clock.wall())
+        except CallbackRefused as refused:
+            if refused.reason != UNKNOWN_SERIAL:
+                raise
+            serial = getattr(refused, "serial", None)
+            if not await self._keys.learn(codec, view, serial):
+                raise
+        return codec.read_callback(self.view(account), request, self._clock.wall())
 
 
-def _read(answer: HttpResponse | ChannelSilent, read: Any) -> Any:
-    return Unknown(answer.reason) if isinstance(answer, ChannelSilent) else read(answer)
+def _read_pay(codec: Codec, order: PayOrder, answer: HttpResponse, view: AccountView) -> PayOutcome:
+    return codec.read_pay(view, order, answer)
+
+
+def _never_sent() -> Refused:
+    listed = FAILURES["channel_unavailable"]
+    return Refused("channel_unavailable", listed.message, "", retryable=listed.retryable)

@@ -13,7 +13,8 @@ reads a clock, draws a random number or logs. Three rules keep money safe:
 
 Each operation is a pair: `build_<operation>` gives the request, `read_<operation>` the outcome.
 `build_pay` may answer `HandedOut` instead, where nobody is asked beforehand: the payer carries the
-signed order (a form, an app's order string) or the instruction (a reference) to the channel.
+signed order (a form, an app's order string) or the instruction (a reference) to the channel. Query,
+close, refund and refund query likewise: where there is nobody to ask, `build_` answers the outcome.
 What only some channels do has pages of its own: `answering` (a code by SMS), `authorization`
 (capture and void), `key_ring` (keys that a channel changes), `transfer` and `statement`.
 `attempt_no` and `refund_no` are our numbers at the channel (what Alipay and WeChat call
@@ -52,7 +53,8 @@ class PayOrder(Struct, frozen=True):
     """One attempt to be paid, as a channel needs it. `amount` is in minor units of `currency`.
 
     `created_at` is when the attempt was made; `capture_method` is `automatic`, or `manual` for a
-    hold; `channel_order_no` is known once the channel has named it.
+    hold; `channel_order_no` is known once the channel has named it. `amount_captured` is what was
+    taken of a hold so far: a void lets go of the rest.
     """
 
     attempt_no: str
@@ -66,6 +68,7 @@ class PayOrder(Struct, frozen=True):
     method_options: Mapping[str, str] = field(default_factory=dict)
     capture_method: str = "automatic"
     channel_order_no: str | None = None
+    amount_captured: int = 0
 
 
 class RefundOrder(Struct, frozen=True):
@@ -84,9 +87,13 @@ class RefundOrder(Struct, frozen=True):
 
 
 class HandedOut(Struct, frozen=True, tag="handed_out"):
-    """The channel took the order and gave something for the payer: a QR text, an URL, a form."""
+    """The channel took the order and gave something for the payer: a QR text, an URL, a form.
+
+    `channel_order_no` is given where the channel knows the order by a number from now on.
+    """
 
     next_action: Mapping[str, object]
+    channel_order_no: str | None = None
 
 
 class Waiting(Struct, frozen=True, tag="waiting"):
@@ -170,12 +177,14 @@ class CallbackRefused(Exception):
     `reason` is one of `malformed`, `bad_signature`, `stale`, `unknown_serial`, `wrong_application`,
     `wrong_seller`. Only the last two carry a valid signature, fresh where the protocol signs a time
     of sending, and therefore raise an alert; the others may stem from strangers.
-    `unknown_serial` has the channel's keys fetched once, and the message read again.
+    `unknown_serial` has the channel's keys fetched once, and the message read again; `serial` is
+    what the message named its key by.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, serial: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.serial = serial
 
 
 class VerifiedCallback(Struct, frozen=True):
@@ -228,12 +237,16 @@ class Codec(Protocol):
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> PayOutcome: ...
 
-    def build_query(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest: ...
+    def build_query(
+        self, account: AccountView, order: PayOrder, now: datetime
+    ) -> HttpRequest | QueryOutcome: ...
     def read_query(
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> QueryOutcome: ...
 
-    def build_close(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest: ...
+    def build_close(
+        self, account: AccountView, order: PayOrder, now: datetime
+    ) -> HttpRequest | CloseOutcome: ...
     def read_close(
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> CloseOutcome: ...
@@ -245,14 +258,14 @@ class Codec(Protocol):
 
     def build_refund(
         self, account: AccountView, refund: RefundOrder, now: datetime
-    ) -> HttpRequest: ...
+    ) -> HttpRequest | RefundOutcome: ...
     def read_refund(
         self, account: AccountView, refund: RefundOrder, response: HttpResponse
     ) -> RefundOutcome: ...
 
     def build_refund_query(
         self, account: AccountView, refund: RefundOrder, now: datetime
-    ) -> HttpRequest: ...
+    ) -> HttpRequest | RefundOutcome: ...
     def read_refund_query(
         self, account: AccountView, refund: RefundOrder, response: HttpResponse
     ) -> RefundOutcome: ...

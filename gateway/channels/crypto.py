@@ -27,7 +27,7 @@ SIGNATURE_CHARS_MAX = 2048
 
 _PEM_BEGIN = "-----BEGIN "
 _CERTIFICATE_BEGIN = "-----BEGIN CERTIFICATE-----"
-_LOAD_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
+_LOAD_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 class KeyUnusable(ValueError):

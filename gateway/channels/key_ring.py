@@ -3,8 +3,9 @@
 Law: as `codec`. A key that is learnt here was proven by one that we hold already, or by a secret of
 the account. A message names its key by serial; a codec looks the serial up in the account's own
 credentials, then in `AccountView.keys`, and says `UNKNOWN_SERIAL` (in `Unknown.reason`, or as the
-reason of `CallbackRefused`) where it finds none. Then the keys are fetched, at most once a minute
-and account, and the message is read once more. Verification is never skipped.
+reason of `CallbackRefused`) where it finds none, with the serial in `Unknown.channel_code` or
+`CallbackRefused.serial`. Then the keys are fetched, at most once a minute and account, and the
+message is read once more. Verification is never skipped.
 """
 
 from collections.abc import Mapping

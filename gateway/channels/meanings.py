@@ -36,7 +36,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "refund_not_allowed": Meaning("The channel does not refund this trade.", "merchant"),
     "refund_amount_refused": Meaning("The channel refused the amount of the refund.", "merchant"),
     "channel_balance_short": Meaning(
-        "The channel account has too little money for this refund.", "account", retryable=True
+        "The channel account has too little money for this.", "account", retryable=True
     ),
     "payer_funds_short": Meaning("The payer has too little money.", "payer", retryable=True),
     "code_unusable": Meaning(

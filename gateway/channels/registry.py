@@ -14,7 +14,13 @@ from importlib import metadata
 from typing import cast
 
 from gateway.channels.alipay import AlipayCodec
+from gateway.channels.balance import BalanceCodec
+from gateway.channels.bank_transfer import BankTransferCodec
+from gateway.channels.card import CardCodec
 from gateway.channels.codec import Codec
+from gateway.channels.offline import OfflineCodec
+from gateway.channels.unionpay import UnionPayCodec
+from gateway.channels.wechat import WechatCodec
 
 ENTRY_POINT_GROUP = "tillgate.channels"
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -91,7 +97,15 @@ class Registry:
 
 def built_in() -> tuple[Codec, ...]:
     """The channels that come with Tillgate."""
-    return (AlipayCodec(),)
+    return (
+        AlipayCodec(),
+        BalanceCodec(),
+        BankTransferCodec(),
+        CardCodec(),
+        OfflineCodec(),
+        UnionPayCodec(),
+        WechatCodec(),
+    )
 
 
 def load_registry(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:

@@ -72,7 +72,13 @@ class Stating(Protocol):
 
     def build_statement(
         self, account: AccountView, kind: str, day: date, now: datetime
-    ) -> HttpRequest: ...
+    ) -> HttpRequest | NoStatement:
+        """Ask where the file lies; `NoStatement(early=True)` while there is nothing to ask for.
+
+        `now` is of the business clock here, as `day` is.
+        """
+        ...
+
     def read_statement(
         self, account: AccountView, kind: str, day: date, response: HttpResponse
     ) -> StatementOutcome: ...

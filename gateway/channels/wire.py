@@ -3,6 +3,8 @@
 Law: values only. Nothing here opens a socket, reads a clock or decides anything.
 """
 
+from datetime import datetime
+
 from msgspec import Struct
 
 
@@ -16,11 +18,17 @@ class HttpRequest(Struct, frozen=True):
 
 
 class HttpResponse(Struct, frozen=True):
-    """What a channel answered; header names are lower case."""
+    """What a channel answered; header names are lower case.
+
+    `received_at` is when it came, by real time: codecs of protocols that sign a time of sending
+    compare the two. The HTTP client always fills it in; None says that whoever made the response
+    vouches for its freshness.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    received_at: datetime | None = None
 
 
 class CallbackRequest(Struct, frozen=True):

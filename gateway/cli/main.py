@@ -34,6 +34,12 @@ def application() -> App:
         ("serve", PARTS, "serve:serve", "Run one gateway process."),
         ("work", PARTS, "work:work", "Run background work: webhooks, queries, expiry."),
         ("sandbox", PARTS, "sandbox:sandbox", "Run the simulators of payment channels."),
+        (
+            "conformance",
+            PARTS,
+            "conformance:conformance",
+            "Show that a channel keeps the contract.",
+        ),
         ("migrate", OPERATING, "migrate:migrate", "Bring the databases to the present schema."),
         ("verify", OPERATING, "verify:verify", "Recompute the books beside live traffic."),
         ("doctor", OPERATING, "doctor:doctor", "Find out what would not work, and why."),
@@ -48,6 +54,11 @@ def application() -> App:
     keys.command("gateway.cli.keys:list_keys", name="list", help="List the keys of a merchant.")
     keys.command("gateway.cli.keys:create_key", name="create", help="Make a key.")
     keys.command("gateway.cli.keys:revoke_key", name="revoke", help="Take a key's power.")
+    statement = App(name="statement", help="Import bank statements.", group=OPERATING)
+    statement.command(
+        "gateway.cli.statements:import_statement", name="import", help="Import a bank statement."
+    )
+    app.command(statement)
     app.command(merchants)
     app.command(keys)
     return app

@@ -22,7 +22,9 @@ TYPES = frozenset(
         "payment.failed",
         "payment.canceled",
         "payment.expired",
+        "payment.partially_received",
         "payment.unexpected_funds",
+        "unexpected_funds.detected",
         "refund.created",
         "refund.succeeded",
         "refund.failed",
@@ -41,6 +43,7 @@ TYPES = frozenset(
 OBJECT_PREFIXES = {
     "payment": "pay",
     "refund": "rfd",
+    "unexpected_funds": "uxf",
     "webhook_endpoint": "whe",
     "notify_secret": "mch",
     "merchant": "mch",

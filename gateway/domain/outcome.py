@@ -1,13 +1,14 @@
 """Outcomes: what a channel's word does to an attempt and its payment.
 
 Law: pure decisions. Each takes the rows as they are, what the channel said, and the time, and
-returns a `Step`: the rows as they shall be, the entries to book, the lines to tell. Three rules:
+returns a `Step`: the rows as they shall be, the entries to book, the lines to tell. Four rules:
 
 1. *Not found* is believed at once for a code that was handed out and is being closed (nobody
    scanned it), else only after `QUIET_S` seconds and `NOT_FOUND_MIN` answers.
 2. Only the channel's word ends a payment that is closing.
 3. Money that a channel confirms is always booked: to the payment if it waits for exactly this,
    else to suspense, and it is told.
+4. Once a reversal has left, money counts only by the reversal's own word: it may be going back.
 """
 
 from collections.abc import Mapping
@@ -18,37 +19,48 @@ from msgspec.structs import replace
 
 from gateway.domain import chart
 from gateway.domain.attempt import (
+    ENDING_DUE,
     HANDED_OUT_QUERIES,
+    HANDED_OUT_QUERY,
     LIVING,
     NOT_FOUND_MIN,
-    QUERY_DELAYS_S,
     QUIET_S,
+    REPEATABLE,
+    REVERSIBLE_QUERY,
     Attempt,
+    Way,
+    is_reversing,
     tried,
     waited,
 )
 from gateway.domain.change import Need, Row
 from gateway.domain.events import Line, encode, rfc3339
+from gateway.domain.failure import failure
 from gateway.domain.ledger import Entry
 from gateway.domain.lifecycle import PAYMENT, is_terminal
 from gateway.domain.payment import Payment, ended, invalid_state, line, moved, view
 
 
 class UnexpectedFunds(Struct, frozen=True, kw_only=True):
-    """Money that came late, twice or in another amount; it lies in suspense."""
+    """Money that came late, twice or in another amount; it lies in suspense.
+
+    `statement_line_id` names the line of a bank's statement that brought it; such money may belong
+    to no payment at all.
+    """
 
     merchant_id: str
     id: str
-    payment_id: str
-    attempt_id: str
+    payment_id: str | None
+    attempt_id: str | None
     channel_account_id: str
     channel_order_no: str
     amount: int
     currency: str
-    cause: str  # late | amount_mismatch
+    cause: str  # late | amount_mismatch | over | partial | duplicate | unmatched
     status: str
     created_at: datetime
     version: int = 1
+    statement_line_id: str | None = None
 
     @property
     def place(self) -> Need:
@@ -70,6 +82,18 @@ def unexpected_view(funds: UnexpectedFunds) -> dict[str, object]:
         "status": funds.status,
         "created_at": rfc3339(funds.created_at),
     }
+
+
+def unexpected_line(payment: Payment, funds: UnexpectedFunds) -> Line:
+    """The journal line that tells `payment.unexpected_funds`."""
+    return Line(
+        "payment.unexpected_funds",
+        payment.id,
+        payment.version,
+        encode(view(payment) | {"unexpected_funds": unexpected_view(funds)}),
+        payment.id,
+        payment.customer,
+    )
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -107,12 +131,23 @@ class Fresh(Struct, frozen=True):
 
 
 def handed_out(
-    payment: Payment, attempt: Attempt, next_action: Mapping[str, object], now: datetime
+    payment: Payment,
+    attempt: Attempt,
+    next_action: Mapping[str, object],
+    now: datetime,
+    *,
+    channel_order_no: str | None = None,
+    way: Way = REPEATABLE,
 ) -> Step:
-    """The channel gave something for the payer: a QR text, an URL, a form."""
+    """The channel gave something for the payer: a QR text, an URL, a form.
+
+    `channel_order_no` is the number by which the channel knows the order from now on, if any.
+    """
+    number = channel_order_no or attempt.channel_order_no
     if attempt.status == "closing":
         # A cancel overtook the answer: the code exists and is never shown to anyone.
-        return Step(payment=payment, attempt=tried(attempt, "closing", handed_out=True))
+        attempt = tried(attempt, "closing", handed_out=True, channel_order_no=number)
+        return Step(payment=payment, attempt=attempt)
     if attempt.status not in ("submitted", "unknown") or payment.attempt_id != attempt.id:
         return Step(payment=payment, attempt=attempt)
     attempt = tried(
@@ -120,11 +155,17 @@ def handed_out(
         "pending_user",
         handed_out=True,
         next_action=next_action,
+        channel_order_no=number,
         queries=HANDED_OUT_QUERIES,
         not_found=0,
-        due_at=now + timedelta(seconds=QUERY_DELAYS_S[HANDED_OUT_QUERIES]),
+        due_at=now + (REVERSIBLE_QUERY if way.reversible else HANDED_OUT_QUERY),
     )
-    payment = moved(payment, "requires_action", next_action=next_action)
+    payment = moved(
+        payment,
+        "requires_action",
+        next_action=next_action,
+        channel_order_no=attempt.channel_order_no,
+    )
     return Step(payment=payment, attempt=attempt, lines=(line(payment, "requires_action"),))
 
 
@@ -134,20 +175,29 @@ def refused(
     error: Mapping[str, object],
     *,
     now: datetime,
-    single_shot: bool,
+    way: Way = REPEATABLE,
 ) -> Step:
     """The channel refused definitely: nothing moved and nothing will under this number."""
     if attempt.status == "closing":
-        return _closed(payment, attempt, now)
+        return _closed(payment, attempt, now, way)
     if attempt.status not in ("submitted", "unknown", "pending_user"):
-        return Step(payment=payment, attempt=attempt)
+        return Step(payment=payment, attempt=waited(attempt, now, way))
     attempt = tried(attempt, "failed", error=error, due_at=None, next_action=None)
     if payment.attempt_id != attempt.id or is_terminal(PAYMENT, payment.status):
         return Step(payment=payment, attempt=attempt)
-    target = "failed" if single_shot else "requires_payment_method"
-    payment = moved(payment, target, error=error, next_action=None)
-    kind = "failed" if single_shot else "attempt_failed"
-    return Step(payment=payment, attempt=attempt, lines=(line(payment, kind),))
+    payment, told = _given_back(payment, error, way)
+    return Step(payment=payment, attempt=attempt, lines=(told,))
+
+
+def _given_back(
+    payment: Payment, error: Mapping[str, object] | None, way: Way
+) -> tuple[Payment, Line]:
+    """The payment after an attempt without money: failed if single-shot, else open for another."""
+    if way.single_shot and error is not None:
+        payment = moved(payment, "failed", error=error, next_action=None)
+        return payment, line(payment, "failed")
+    payment = moved(payment, "requires_payment_method", error=error, next_action=None)
+    return payment, line(payment, "attempt_failed")
 
 
 def begin_close(payment: Payment, attempt: Attempt | None, *, to: str, now: datetime) -> Step:
@@ -163,57 +213,48 @@ def begin_close(payment: Payment, attempt: Attempt | None, *, to: str, now: date
     if attempt is None or attempt.status not in LIVING:
         payment = ended(payment, to, now)
         return Step(payment=payment, lines=(line(payment, to),))
-    attempt = tried(attempt, "closing", due_at=now, queries=0, not_found=0)
+    due_at = now + ENDING_DUE
+    attempt = tried(attempt, "closing", due_at=due_at, queries=0, not_found=0)
     payment = moved(payment, "closing", closing_to=to, next_action=None)
     return Step(payment=payment, attempt=attempt, lines=(line(payment, "closing"),))
 
 
-def _closed(payment: Payment, attempt: Attempt, now: datetime) -> Step:
+def _closed(payment: Payment, attempt: Attempt, now: datetime, way: Way) -> Step:
     attempt = tried(attempt, "closed", due_at=None, next_action=None)
     if payment.attempt_id != attempt.id:
         return Step(payment=payment, attempt=attempt)
     if payment.status != "closing":
-        # Closed so that another way can be taken; the payment waits for it.
-        payment = moved(payment, "requires_payment_method", next_action=None)
-        return Step(payment=payment, attempt=attempt, lines=(line(payment, "attempt_failed"),))
+        # Closed for its own error, or so that another way can be taken.
+        payment, told = _given_back(payment, attempt.error, way)
+        return Step(payment=payment, attempt=attempt, lines=(told,))
     to = payment.closing_to or "canceled"
     payment = ended(payment, to, now)
     return Step(payment=payment, attempt=attempt, lines=(line(payment, to),))
 
 
-def closed(payment: Payment, attempt: Attempt, now: datetime) -> Step:
+def closed(payment: Payment, attempt: Attempt, now: datetime, way: Way = REPEATABLE) -> Step:
     """The channel says that it will take no money for this attempt any more."""
     if attempt.status == "closing":
-        return _closed(payment, attempt, now)
-    error = {
-        "code": "closed_by_channel",
-        "message": "The channel closed the order before it was paid.",
-        "channel_code": None,
-        "retryable": True,
-    }
-    return refused(payment, attempt, error, now=now, single_shot=False)
+        return _closed(payment, attempt, now, way)
+    return refused(payment, attempt, failure("closed_by_channel"), now=now, way=way)
 
 
-def not_found(payment: Payment, attempt: Attempt, now: datetime) -> Step:
+def not_found(payment: Payment, attempt: Attempt, now: datetime, way: Way = REPEATABLE) -> Step:
     """The channel knows no such order; rule 1 says when that is believed."""
-    if attempt.status == "closing" and attempt.handed_out:
-        return _closed(payment, attempt, now)
-    if attempt.status == "pending_user":
-        # A code that nobody scanned yet: the trade begins to exist with the scan.
-        return Step(payment=payment, attempt=waited(attempt, now))
+    has_acted = way.reversible or attempt.held or attempt.answers > 0
+    if attempt.status == "closing" and attempt.handed_out and not has_acted:
+        return _closed(payment, attempt, now, way)
+    if attempt.status in ("pending_user", "authorized") or attempt.held:
+        # A code that nobody scanned yet: the trade begins to exist with the scan. And whoever
+        # held money for an order knows it.
+        return Step(payment=payment, attempt=waited(attempt, now, way))
     attempt = replace(attempt, not_found=attempt.not_found + 1)
-    quiet = now - attempt.created_at >= timedelta(seconds=QUIET_S)
+    quiet = now - (attempt.sent_at or attempt.created_at) >= timedelta(seconds=QUIET_S)
     if quiet and attempt.not_found >= NOT_FOUND_MIN:
         if attempt.status == "closing":
-            return _closed(payment, attempt, now)
-        error = {
-            "code": "channel_silent",
-            "message": "The channel never received the order.",
-            "channel_code": None,
-            "retryable": True,
-        }
-        return refused(payment, attempt, error, now=now, single_shot=False)
-    return Step(payment=payment, attempt=waited(attempt, now))
+            return _closed(payment, attempt, now, way)
+        return refused(payment, attempt, failure("channel_silent"), now=now, way=way)
+    return Step(payment=payment, attempt=waited(attempt, now, way))
 
 
 def paid(
@@ -224,14 +265,20 @@ def paid(
     now: datetime,
     fresh: Fresh,
     known: UnexpectedFunds | None,
+    way: Way = REPEATABLE,
+    reversal: bool = False,
 ) -> Step:
     """The channel confirms money for this attempt; it is booked exactly once (rule 3).
 
-    `known` is the unexpected money already booked for this attempt, if any. Raises nothing: every
-    confirmed amount has a place.
+    `known` is the unexpected money already booked for this attempt, if any; `reversal` says that
+    this is a reversal's own word (rule 4). Raises nothing: every confirmed amount has a place.
     """
+    if known is not None and attempt.status == "closing":
+        return _closed(payment, attempt, now, way)  # its money is booked: the order is used up
     if attempt.status == "succeeded" or known is not None:
         return Step(payment=payment, attempt=attempt)
+    if is_reversing(attempt, way) and not reversal:
+        return Step(payment=payment, attempt=waited(attempt, now, way))
     fits = money.amount == attempt.amount and money.currency == attempt.currency
     waits = attempt.status in LIVING and payment.attempt_id == attempt.id
     if not (fits and waits and not is_terminal(PAYMENT, payment.status)):
@@ -263,7 +310,9 @@ def paid(
         reason="captured",
         reference=attempt.id,
         at=now,
-        postings=chart.captured(attempt.channel_account_id, attempt.amount, attempt.currency),
+        postings=chart.captured(
+            attempt.channel_account_id, attempt.amount, attempt.currency, attempt.channel
+        ),
     )
     lines = (line(payment, "succeeded"),)
     return Step(payment=payment, attempt=attempt, entries=(entry,), lines=lines)
@@ -304,14 +353,7 @@ def _unexpected(
         payment, attempt = step.payment, step.attempt
     lines = () if step is None else step.lines
     payment = replace(payment, version=payment.version + 1)
-    told = Line(
-        "payment.unexpected_funds",
-        payment.id,
-        payment.version,
-        encode(view(payment) | {"unexpected_funds": unexpected_view(funds)}),
-        payment.id,
-        payment.customer,
-    )
+    told = unexpected_line(payment, funds)
     return Step(
         payment=payment,
         attempt=attempt,
@@ -323,18 +365,19 @@ def _unexpected(
 
 def _given_up(payment: Payment, attempt: Attempt, money: Money, now: datetime) -> Step:
     """A living attempt that took another amount: its order is used up at the channel."""
-    error = {
-        "code": "amount_mismatch",
-        "message": "The channel received another amount; it is held in suspense.",
-        "channel_code": None,
-        "retryable": False,
-    }
+    error = failure("amount_mismatch")
+    number = money.channel_order_no
+    if attempt.status == "authorized":
+        # Part of a hold was taken without us: the rest is let go.
+        attempt = tried(attempt, "closing", error=error, due_at=now, queries=0, not_found=0)
+        payment = moved(payment, "closing", closing_to="canceled", error=error)
+        return Step(payment=payment, attempt=attempt, lines=(line(payment, "closing"),))
     attempt = tried(
         attempt,
         "closed" if attempt.status == "closing" else "failed",
         error=error,
         due_at=None,
-        channel_order_no=money.channel_order_no,
+        channel_order_no=number,
         next_action=None,
     )
     if payment.attempt_id != attempt.id or is_terminal(PAYMENT, payment.status):

@@ -26,7 +26,8 @@ class Payment(Struct, frozen=True, kw_only=True):
     """A payment. Amounts are minor units of `currency`; times are business time in UTC.
 
     `customer` is sealed under the payer's key and opaque here: views say null, and whoever may
-    read it opens it. `closing_to` is what `closing` aims at. `last_sequence` is the newest journal
+    read it opens it. `closing_to` is what `closing` aims at; `capture_before` is when the channel
+    lets go of a hold, where it says so. `last_sequence` is the newest journal
     row about this payment: rows point back to each other, so that a timeline needs no index.
     """
 
@@ -66,6 +67,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     succeeded_at: datetime | None = None
     canceled_at: datetime | None = None
     expired_at: datetime | None = None
+    capture_before: datetime | None = None
     last_sequence: int = 0
     version: int = 1
 
@@ -111,7 +113,7 @@ def view(payment: Payment) -> dict[str, object]:
         "customer": None,
         "metadata": p.metadata,
         "expires_at": rfc3339(p.expires_at),
-        "capture_before": None,
+        "capture_before": rfc3339_or_none(p.capture_before),
         "created_at": rfc3339(p.created_at),
         "succeeded_at": rfc3339_or_none(p.succeeded_at),
         "canceled_at": rfc3339_or_none(p.canceled_at),

@@ -170,7 +170,9 @@ def succeeded(payment: Payment, refund: Refund, *, now: datetime, entry_id: str)
         amount_refunded=payment.amount_refunded + refund.amount,
         version=payment.version + 1,
     )
-    postings = chart.refund_paid(refund.channel_account_id, refund.amount, refund.currency)
+    postings = chart.refund_paid(
+        refund.channel_account_id, refund.amount, refund.currency, refund.channel
+    )
     entry = _entry(refund, entry_id, "refund_paid", now, postings)
     lines = (line(refund, "succeeded"),)
     return RefundStep(refund=refund, payment=payment, entries=(entry,), lines=lines)

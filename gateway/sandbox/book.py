@@ -76,7 +76,7 @@ class Notice:
     id: int
     channel: str
     account_id: str
-    order_id: int
+    order_id: int | None
     url: str
     content: str
     state: str
@@ -122,6 +122,11 @@ class Book:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def annex(self, schema: str) -> sqlite3.Connection:
+        """The open file with a channel's own tables in it, so that one `change` covers both."""
+        self._db.executescript(schema)
+        return self._db
 
     # Keys and accounts
 
@@ -309,12 +314,15 @@ class Book:
     def add_notice(
         self, order: Order, *, url: str, content: str, callable_url: bool, now: int
     ) -> int:
-        """Write a notification, due at once; one that may not be called is only remembered."""
+        """Write a notification, due at once; one that may not be called is only remembered.
+
+        An `order` with row number 0 is a transfer in an order's shape.
+        """
         state = "open" if callable_url else "not_called"
         row = self._db.execute(
             "INSERT INTO notices (channel, account_id, order_id, url, content, state, due_at,"
             " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (order.channel, order.account_id, order.id, url, content, state, now, now),
+            (order.channel, order.account_id, order.id or None, url, content, state, now, now),
         )
         return int(row.lastrowid or 0)
 
@@ -343,11 +351,13 @@ class Book:
     def shown(self, channel: str, account_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
         """All orders, refunds and transfers of a channel, oldest first, for comparing.
 
-        `channel_order_no` is null while nobody has scanned the order.
+        `channel_order_no` is null while nobody has scanned the order. An order whose number begins
+        with `hold:` is money held and no charge, so it is not shown.
         """
         orders = self._db.execute(
             "SELECT out_trade_no, channel_order_no, amount, currency, status, refunded"
-            " FROM orders WHERE channel = ? AND account_id = coalesce(?, account_id) ORDER BY id",
+            " FROM orders WHERE channel = ? AND account_id = coalesce(?, account_id)"
+            " AND out_trade_no NOT GLOB 'hold:*' ORDER BY id",
             (channel, account_id),
         )
         refunds = self._db.execute(
@@ -356,7 +366,17 @@ class Book:
             " WHERE o.channel = ? AND o.account_id = coalesce(?, o.account_id) ORDER BY r.id",
             (channel, account_id),
         )
-        return {"orders": _dicts(orders), "refunds": _dicts(refunds), "transfers": []}
+        transfers = self._db.execute(
+            "SELECT out_transfer_no, channel_order_no, amount, currency, status, payee"
+            " FROM transfers WHERE channel = ? AND account_id = coalesce(?, account_id)"
+            " ORDER BY id",
+            (channel, account_id),
+        )
+        return {
+            "orders": _dicts(orders),
+            "refunds": _dicts(refunds),
+            "transfers": _dicts(transfers),
+        }
 
     def _one_order(self, where: str, values: tuple[Any, ...]) -> Order | None:
         # `where` is a literal of this file; all that comes from outside is bound.

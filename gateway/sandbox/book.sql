@@ -52,11 +52,28 @@ CREATE TABLE IF NOT EXISTS refunds (
     UNIQUE (order_id, out_refund_no)
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS transfers (
+    id               INTEGER PRIMARY KEY,
+    channel          TEXT NOT NULL,
+    account_id       TEXT NOT NULL,
+    out_transfer_no  TEXT NOT NULL,
+    channel_order_no TEXT NOT NULL UNIQUE,
+    amount           INTEGER NOT NULL CHECK (amount > 0),
+    currency         TEXT NOT NULL,
+    payee            TEXT NOT NULL,
+    status           TEXT NOT NULL
+                     CHECK (status IN ('processing', 'succeeded', 'failed', 'returned')),
+    content          TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
+    settled_at       INTEGER,
+    UNIQUE (channel, account_id, out_transfer_no)
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS notices (
     id         INTEGER PRIMARY KEY,
     channel    TEXT NOT NULL,
     account_id TEXT NOT NULL,
-    order_id   INTEGER NOT NULL REFERENCES orders (id),
+    order_id   INTEGER REFERENCES orders (id), -- null: about a transfer
     url        TEXT NOT NULL,
     content    TEXT NOT NULL,
     state      TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'given_up', 'not_called')),

@@ -7,7 +7,7 @@ it in `server.py`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -39,11 +39,12 @@ class Played(NamedTuple):
 
 
 class Described(NamedTuple):
-    """What a payer reads before paying."""
+    """What a payer reads before paying; `back` is where the merchant wants the payer afterwards."""
 
     channel_title: str
     seller: str
     subject: str
+    back: str | None = None
 
 
 class PayerRefused(Exception):
@@ -54,6 +55,25 @@ class PayerRefused(Exception):
         self.code = code
         self.detail = detail
         self.conflict = conflict
+
+
+@runtime_checkable
+class Receiving(Protocol):
+    """A simulator to which payers bring signed orders that it has not seen yet."""
+
+    def take(self, code: str) -> Order | None:
+        """The order that `code` is, now in the book; None if it is none of this channel's.
+
+        Raises `PayerRefused` for an order that the channel refuses.
+        """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A simulator whose outside truth is not made of orders."""
+
+    def shown(self, account_id: str | None) -> dict[str, Any]:
+        """What `GET /book/{channel}` answers."""
 
 
 class Simulator(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.sandbox.book import Book
-from gateway.sandbox.channel import PayerRefused, Simulator
+from gateway.sandbox.channel import PayerRefused, Showing, Simulator
 from gateway.sandbox.expiry import Expiry
 from gateway.sandbox.faults import DELAY_MS_MAX, TIMES_MAX, Fault, FaultRefused, Faults
 from gateway.sandbox.keys import KeyRefused
@@ -116,7 +116,11 @@ class Control:
         if channel not in self._simulators:
             raise InputRefused("not_found", "there is no such channel", status=404)
         self._expiry.settle()
-        return web.json_response(self._book.shown(channel, request.query.get("account_id")))
+        account_id = request.query.get("account_id")
+        simulator = self._simulators[channel]
+        if isinstance(simulator, Showing):
+            return web.json_response(simulator.shown(account_id))
+        return web.json_response(self._book.shown(channel, account_id))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "channels": list(self._simulators)})

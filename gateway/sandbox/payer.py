@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.sandbox.book import Book, Order
-from gateway.sandbox.channel import PayerRefused, Played, Simulator
+from gateway.sandbox.channel import PayerRefused, Played, Receiving, Simulator
 from gateway.sandbox.expiry import Expiry
 from gateway.sandbox.strict import InputRefused
 
 BEHAVIOURS: Final = ("pay", "decline", "ignore")
-CODE_CHARS_MAX: Final = 1_024
+CODE_CHARS_MAX: Final = 8_192
+"""A signed order that an app or a browser brings is much longer than a QR text."""
 
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -54,6 +55,7 @@ _RESULT: Final = {
     "ignored": "已扫码，未付款 Scanned, not paid",
     "pending": "处理中 Pending",
 }
+_NOT_POSSIBLE: Final = "无法付款 Not possible"
 _UNKNOWN_CODE: Final = "没有这个收款码 There is no such code"
 
 
@@ -82,13 +84,22 @@ class Payer:
 
     def _order(self, code: str) -> Order | None:
         self._expiry.settle()
-        return self._book.order_by_code(code)
+        order = self._book.order_by_code(code)
+        if order is not None:
+            return order
+        for simulator in self._simulators.values():
+            if isinstance(simulator, Receiving) and (taken := simulator.take(code)):
+                return taken
+        return None
 
     async def _show_page(self, request: web.Request) -> web.Response:
         code = request.query.get("code", "").strip()
         if not code:
             return _page(_code_form(""), status=200)
-        order = self._order(code)
+        try:
+            order = self._order(code)
+        except PayerRefused as refused:
+            return _page(_note(f"{_NOT_POSSIBLE}: {refused.detail}"), status=409)
         if order is None:
             return _page(_note(_UNKNOWN_CODE) + _code_form(code), status=404)
         return _page(self._order_part(order, code), status=200)
@@ -102,7 +113,7 @@ class Payer:
         try:
             played = self.play(code, behaviour=behaviour, amount=None)
         except PayerRefused as refused:
-            note, status = _note(f"无法付款 Not possible: {refused.detail}"), 409
+            note, status = _note(f"{_NOT_POSSIBLE}: {refused.detail}"), 409
         else:
             if played is None:
                 return _page(_note(_UNKNOWN_CODE) + _code_form(code), status=404)
@@ -122,7 +133,7 @@ class Payer:
         }
         table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows.items())
         amount = f"{order.currency} {order.amount // 100}.{order.amount % 100:02d}"
-        buttons = _buttons(code) if order.status == "open" else ""
+        buttons = _buttons(code) if order.status == "open" else _way_back(told.back)
         return f'<p class="amount">{escape(amount)}</p><dl>{table}</dl>{buttons}'
 
 
@@ -141,6 +152,12 @@ def _buttons(code: str) -> str:
         '<button name="behaviour" value="decline">拒绝 Decline</button>'
         '<button name="behaviour" value="ignore">不理会 Ignore</button></form>'
     )
+
+
+def _way_back(url: str | None) -> str:
+    if url is None:
+        return ""
+    return f'<p><a href="{escape(url)}">返回商户 Back to the merchant</a></p>'
 
 
 def _code_form(code: str) -> str:

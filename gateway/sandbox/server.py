@@ -7,7 +7,7 @@ and no simulator knows it. Business time is the injected clock's; whoever moves 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,15 +16,21 @@ from aiohttp import web
 
 from gateway.sandbox.agenda import Agenda, Ran
 from gateway.sandbox.alipay import AlipaySimulator
+from gateway.sandbox.balance import BalanceSimulator
+from gateway.sandbox.bank import BankSimulator
 from gateway.sandbox.book import Book
-from gateway.sandbox.channel import Simulator, World
+from gateway.sandbox.card import CardSimulator
+from gateway.sandbox.channel import World
 from gateway.sandbox.control import Control
 from gateway.sandbox.expiry import Expiry
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.moments import Clock, system_clock
 from gateway.sandbox.notifications import Postman
+from gateway.sandbox.packages import SimulatorMaker, by_name, installed_simulators
 from gateway.sandbox.payer import Payer
 from gateway.sandbox.strict import InputRefused, refusal
+from gateway.sandbox.unionpay import UnionPaySimulator
+from gateway.sandbox.wechat import WechatSimulator
 
 BODY_BYTES_MAX: Final = 65_536
 SHUTDOWN_S_MAX: Final = 1.0
@@ -35,7 +41,7 @@ class Sandbox:
     """The pretend world over the data folder `data`; raises `BookHeld` if it is in use.
 
     `close_locks_unscanned`: whether closing an Alipay code that nobody scanned takes it out of
-    the world (see `alipay/trades.py`).
+    the world (see `alipay/trades.py`). `installed` makes the simulators of channel packages.
     """
 
     def __init__(
@@ -44,7 +50,9 @@ class Sandbox:
         data: Path,
         clock: Clock = system_clock,
         close_locks_unscanned: bool = True,
+        installed: Sequence[SimulatorMaker] = (),
     ) -> None:
+        self._installed = installed
         self._data = data
         self._clock = clock
         self._close_locks_unscanned = close_locks_unscanned
@@ -106,7 +114,17 @@ class Sandbox:
             clock=self._clock,
         )
         alipay = AlipaySimulator(world, close_locks_unscanned=self._close_locks_unscanned)
-        simulators: dict[str, Simulator] = {alipay.name: alipay}
+        simulators = by_name(
+            [
+                alipay,
+                CardSimulator(world),
+                UnionPaySimulator(world),
+                WechatSimulator(world),
+                BalanceSimulator(world),
+                BankSimulator(world),
+                *(make(world) for make in self._installed),
+            ]
+        )
         payer = Payer(book=book, expiry=expiry, simulators=simulators)
         control = Control(
             book=book,
@@ -143,7 +161,12 @@ async def serve(
     close_locks_unscanned: bool = True,
 ) -> None:
     """Run a sandbox until `stop` is set; `ready` is told its URL once it serves."""
-    sandbox = Sandbox(data=data, clock=clock, close_locks_unscanned=close_locks_unscanned)
+    sandbox = Sandbox(
+        data=data,
+        clock=clock,
+        close_locks_unscanned=close_locks_unscanned,
+        installed=installed_simulators(),
+    )
     await sandbox.start(host, port)
     try:
         ready(sandbox.url)

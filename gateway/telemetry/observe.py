@@ -88,6 +88,19 @@ class ObservedTeller:
         """Ask that an order take no money any more."""
         return await self._observed("close", self._teller.close, account, order)
 
+    async def cancel(self, account: Any, order: Any) -> Any:
+        """Ask that an order be taken back."""
+        return await self._observed("cancel", self._teller.cancel, account, order)
+
+    async def void(self, account: Any, order: Any) -> Any:
+        """Ask that a hold be let go."""
+        return await self._observed("void", self._teller.void, account, order)
+
+    async def answer(self, account: Any, order: Any, said: Any) -> Any:
+        """Carry a payer's answer."""
+        ask = partial(self._teller.answer, said=said)
+        return await self._observed("answer", ask, account, order)
+
     async def refund(self, account: Any, order: Any) -> Any:
         """Ask for a refund."""
         return await self._observed("refund", self._teller.refund, account, order)

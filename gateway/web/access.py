@@ -81,7 +81,7 @@ def authenticated(authenticator: Authenticator, *, trusted: Networks = ()) -> Di
             )
             if request.query and route.query is None:
                 read_query(request.query, NoParameters)
-            if request.body and route.body is None:
+            if request.body and route.body is None and not route.raw:
                 convert(read_json(request.body), NoParameters)
         return await route.handler(request)
 

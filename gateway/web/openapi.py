@@ -20,6 +20,7 @@ from gateway.web.routing import Route
 
 Schema = dict[str, Any]
 
+ANY_MEDIA = "*/*"
 OPENAPI = "3.1.1"
 SECURITY = "TILL1"
 COMPONENTS = "#/components"
@@ -180,6 +181,12 @@ def _operation(
             "description": f"At most {BODY_BYTES_MAX} bytes. Null members count as absent.",
             "required": any(field.required for field in msgspec.structs.fields(route.body)),
             "content": {JSON: {"schema": reference_of[route.body]}},
+        }
+    elif route.raw:
+        drawn["requestBody"] = {
+            "description": f"At most {BODY_BYTES_MAX} bytes, of any media type.",
+            "required": True,
+            "content": {ANY_MEDIA: {}},
         }
     drawn["responses"] = {
         **_successes(route, reference_of),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.text import has_card_number
 from tests.api.conftest import Api, Caller
 
 CARDS = (
@@ -121,6 +122,31 @@ async def test_card_numbers_are_refused(api: Api, merchant: Caller, card: str) -
     options = {"auth_code": card}
     body = api.order(method="alipay_qr", method_options=options)
     await refused(api, merchant, "/v1/payments", body, code, "/method_options/auth_code")
+
+
+@pytest.mark.parametrize("shown", ["2612345678901234564", "2512345678901238", "134567890123456788"])
+async def test_codes_that_payers_show_may_look_like_cards(
+    api: Api, merchant: Caller, shown: str
+) -> None:
+    made = await merchant.post("/v1/payments", api.order(method_options={"auth_code": shown}))
+    assert made.status == 201
+    body = api.order(method="alipay_qr", method_options={"openid": shown})
+    if has_card_number(shown):
+        code = "card_number_refused"
+        await refused(api, merchant, "/v1/payments", body, code, "/method_options/openid")
+
+
+async def test_a_code_by_sms_is_no_option_of_a_new_payment(api: Api, merchant: Caller) -> None:
+    body = api.order(method="alipay_qr", method_options={"sms_code": "123456"})
+    where = "/method_options/sms_code"
+    await refused(api, merchant, "/v1/payments", body, "invalid_field", where)
+    payment = (await merchant.post("/v1/payments", api.order(method="alipay_qr"))).body
+    path = f"/v1/payments/{payment['id']}/confirm"
+    wrong = {"method": "alipay_qr", "method_options": {"sms_code": "1"}}
+    await refused(api, merchant, path, wrong, "invalid_field", where)
+    right = {"method": "alipay_qr", "method_options": {"sms_code": "123456"}}
+    answer = await merchant.post(path, right)
+    assert (answer.status, answer.body["code"]) == (409, "invalid_state")
 
 
 async def test_card_numbers_are_refused_where_a_payment_goes_on(api: Api, merchant: Caller) -> None:

@@ -25,6 +25,8 @@ OPEN = {
 }
 # A body that passes the schema of its route, so that what is refused is refused for the object.
 BODIES: dict[str, dict[str, Any]] = {
+    "take_payment_receipt": {"receipt_no": "0001", "amount": 100},
+    "take_refund_receipt": {"receipt_no": "0001", "amount": 100},
     "confirm_payment": {"method": "alipay_qr"},
     "resend_webhook_events": {
         "created_from": "2026-01-01T00:00:00Z",

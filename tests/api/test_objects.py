@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from gateway.sandbox.alipay.magic import PRECREATE_DECLINED_FEN
+from gateway.sandbox.alipay.magic import ORDER_DECLINED_FEN
 from tests.api.conftest import Api, Caller
 
 
@@ -57,7 +57,7 @@ async def test_confirm_and_cancel(api: Api, merchant: Caller) -> None:
 
 
 async def test_a_refused_payment_says_why(api: Api, merchant: Caller) -> None:
-    order = api.order(method="alipay_qr", amount=PRECREATE_DECLINED_FEN)
+    order = api.order(method="alipay_qr", amount=ORDER_DECLINED_FEN)
     made = await merchant.post("/v1/payments", order)
     assert (made.status, made.body["status"]) == (201, "requires_payment_method")
     assert made.body["error"]["channel_code"]

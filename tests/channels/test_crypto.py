@@ -143,3 +143,13 @@ def test_unusable_keys_are_named_but_not_quoted(key: rsa.RSAPrivateKey) -> None:
             crypto.rsa_public_key(text)
         with pytest.raises(KeyUnusable):
             crypto.rsa_sha256_verify(text, MESSAGE, "AAAA")
+
+
+def test_a_certificate_of_an_unknown_version_is_unusable(key: rsa.RSAPrivateKey) -> None:
+    pem = certificate(key)
+    der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+    unknown = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x06", 1)
+    assert unknown != der
+    lines = base64.encodebytes(unknown).decode()
+    with pytest.raises(KeyUnusable):
+        crypto.rsa_public_key(f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")

@@ -78,7 +78,7 @@ def test_a_class_or_an_object_joins_by_entry_point(point, found: object) -> None
     ("name", "found", "says"),
     [
         ("alipay", AlipayCodec, "two channels are named alipay"),
-        ("twin", Twin, "method alipay_qr is served by alipay and twin"),
+        ("twin", Twin, "method alipay_app is served by alipay and twin"),
         ("other", Tally, "holds a channel named tally"),
         ("Unnamed", Unnamed, "is not a channel name"),
         ("tally", Halfway, "lacks build_refund"),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from gateway.domain import attempt as attempts
 from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
-from gateway.domain.attempt import Attempt
+from gateway.domain.attempt import Attempt, Way
 from gateway.domain.errors import TillgateError
 from gateway.domain.lifecycle import ATTEMPT, PAYMENT, IllegalTransition, advance
 from gateway.domain.outcome import Fresh, Money
@@ -148,10 +148,10 @@ def test_money_for_an_attempt_that_another_one_replaced_is_unexpected() -> None:
 
 def test_a_refusal_gives_the_payment_back_to_the_payer() -> None:
     payment, attempt = rows()
-    step = outcomes.refused(payment, attempt, ERROR, now=NOW, single_shot=False)
+    step = outcomes.refused(payment, attempt, ERROR, now=NOW)
     assert step.payment.status == "requires_payment_method" and step.payment.error == ERROR
     assert step.attempt.status == "failed"
-    step = outcomes.refused(payment, attempt, ERROR, now=NOW, single_shot=True)
+    step = outcomes.refused(payment, attempt, ERROR, now=NOW, way=Way(single_shot=True))
     assert step.payment.status == "failed" and step.lines[0].type == "payment.failed"
 
 
@@ -165,6 +165,7 @@ def test_cancel_with_a_living_attempt_waits_for_the_channels_word() -> None:
     payment, attempt = rows("requires_action", "pending_user", handed_out=True)
     step = outcomes.begin_close(payment, attempt, to="expired", now=NOW)
     assert (step.payment.status, step.attempt.status) == ("closing", "closing")
+    assert step.attempt.due_at == NOW + attempts.ENDING_DUE  # its own caller asks first
     ended = outcomes.closed(step.payment, step.attempt, LATER)
     assert ended.payment.status == "expired" and ended.payment.expired_at == LATER
     assert ended.attempt.status == "closed"

@@ -1,22 +1,25 @@
 """The pretend Alipay, certified by a third-party client: python-alipay-sdk 3.4.0.
 
 Its requests must be accepted, its verification of our answers must pass, and its
-`AliPay.verify()` must accept our notifications and refuse every spoiled one.
+`AliPay.verify()` must accept our notifications and refuse every spoiled one. `AliPay` is of public
+key mode, `DCAliPay` of certificate mode.
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
-from alipay import AliPay
+from alipay import AliPay, DCAliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from yarl import URL
 
 from gateway.sandbox import Sandbox
 
@@ -62,6 +65,28 @@ class World:
         )
         client._gateway = account["gateway_url"]
         return client
+
+    async def certified(self) -> DCAliPay:
+        """A client of certificate mode, configured with the texts that the account was given."""
+        private, public = pem_pair()
+        account = await self.post("/accounts", {"channel": "alipay", "merchant_public_key": public})
+        client = DCAliPay(
+            appid=account["app_id"],
+            app_notify_url=self.notify_url,
+            app_private_key_string=private,
+            app_public_key_cert_string=account["app_cert"],
+            alipay_public_key_cert_string=account["alipay_cert"],
+            alipay_root_cert_string=account["alipay_root_cert"],
+        )
+        client._gateway = account["gateway_url"]
+        assert client.app_cert_sn == account["app_cert_sn"]
+        assert client.alipay_root_cert_sn == account["alipay_root_cert_sn"]
+        assert client.get_cert_sn(account["alipay_cert"]) == account["alipay_cert_sn"]
+        return client
+
+    async def pay(self, code: str, behaviour: str = "pay") -> str:
+        played = await self.post("/payer/pay", {"code": code, "behaviour": behaviour})
+        return str(played["result"])
 
     async def keep(self, request: web.Request) -> web.Response:
         self.told.put_nowait(await request.read())
@@ -198,3 +223,137 @@ async def test_the_client_meets_unsigned_refusals(world: World) -> None:
     client._sign_type = "RSA"
     with pytest.raises(AliPayException):
         await ask(client.api_alipay_trade_query, "A-1")
+
+
+AUTH_CODE = "28763443825664391"
+
+
+@pytest.mark.parametrize("mode", ["client", "certified"])
+async def test_pages_and_order_strings(world: World, mode: str) -> None:
+    client = await getattr(world, mode)()
+    back = "https://shop.example/back?x=1"
+    made = {
+        "A-1": client.api_alipay_trade_page_pay("书", "A-1", "12.30", return_url=back),
+        "A-2": client.api_alipay_trade_wap_pay("书", "A-2", "12.30", return_url=back),
+    }
+    for number, query in made.items():
+        url = f"{client._gateway}?{query}"
+        async with world.http.get(URL(url, encoded=True), allow_redirects=False) as response:
+            assert response.status == 302, await response.text()
+            location = world.sandbox.url + response.headers["Location"]
+        assert await world.pay(url) == "paid"
+        async with world.http.get(location) as response:
+            link = (await response.text()).split('href="')[1].split('"')[0].replace("&amp;", "&")
+        returned = dict(parse_qsl(urlsplit(link).query))
+        assert returned.pop("x") == "1"
+        if mode == "client":
+            assert client.verify(returned, returned.pop("sign"))
+        paid = await ask(client.api_alipay_trade_query, number)
+        assert paid["trade_status"] == "TRADE_SUCCESS"
+    string = client.api_alipay_trade_app_pay("书", "A-3", "12.30")
+    assert await world.pay(string, "ignore") == "ignored"
+    assert await world.pay("A-3") == "paid"
+    for number in ("A-1", "A-2", "A-3"):
+        notice = await world.notice()
+        assert notice["out_trade_no"] == number
+        assert ("alipay_cert_sn" in notice) == (mode == "certified")
+        assert client.verify(notice, notice.pop("sign"))
+
+
+@pytest.mark.parametrize("mode", ["client", "certified"])
+async def test_a_payers_code(world: World, mode: str) -> None:
+    client = await getattr(world, mode)()
+    pay = client.api_alipay_trade_pay
+    paid = await ask(pay, "A-1", "bar_code", AUTH_CODE, "书", total_amount="12.30")
+    assert (paid["code"], paid["total_amount"]) == ("10000", "12.30")
+    slow = AUTH_CODE[:-4] + "0003"
+    waits = await ask(pay, "A-2", "bar_code", slow, "书", total_amount="12.30")
+    assert waits["code"] == "10003"
+    state = await ask(client.api_alipay_trade_query, "A-2")
+    assert state["trade_status"] == "WAIT_BUYER_PAY"
+    assert await world.pay(slow) == "paid"
+    cancelled = await ask(client.api_alipay_trade_cancel, "A-2")
+    assert (cancelled["retry_flag"], cancelled["action"]) == ("N", "refund")
+
+
+@pytest.mark.parametrize("mode", ["client", "certified"])
+async def test_a_hold_is_given_captured_and_let_go(world: World, mode: str) -> None:
+    client = await getattr(world, mode)()
+    call = client.server_api
+    names = {"out_order_no": "A-1", "out_request_no": "A-1"}
+    wanted = {"order_title": "押金", "amount": "12.34", "product_code": "PREAUTH_PAY"}
+    frozen = await ask(
+        call,
+        "alipay.fund.auth.order.freeze",
+        names | wanted | {"auth_code": AUTH_CODE, "auth_code_type": "bar_code"},
+        notify_url=world.notify_url,
+    )
+    assert (frozen["code"], frozen["status"]) == ("10000", "SUCCESS")
+    notice = await world.notice()
+    assert (notice["notify_type"], notice["rest_amount"]) == ("fund_auth_freeze", "12.34")
+    assert client.verify(notice, notice.pop("sign"))
+    capture = {
+        "out_trade_no": "C-1",
+        "auth_no": frozen["auth_no"],
+        "auth_confirm_mode": "COMPLETE",
+        "total_amount": "10.00",
+        "subject": "房费",
+        "product_code": "PREAUTH_PAY",
+    }
+    assert (await ask(call, "alipay.trade.pay", capture))["total_amount"] == "10.00"
+    held = await ask(call, "alipay.fund.auth.operation.detail.query", names)
+    assert (held["order_status"], held["total_pay_amount"]) == ("FINISH", "10.00")
+
+
+async def test_transfers_in_certificate_mode(world: World) -> None:
+    client = await world.certified()
+    send = client.api_alipay_fund_trans_uni_transfer
+    sent = await ask(send, "T-1", "ALIPAY_USER_ID", "2088102146225135", "1.00")
+    assert (sent["code"], sent["status"]) == ("10000", "SUCCESS")
+    again = await ask(send, "T-1", "ALIPAY_USER_ID", "2088102146225135", "1.00")
+    assert again["order_id"] == sent["order_id"]
+    other = await ask(send, "T-1", "ALIPAY_USER_ID", "2088102146225135", "2.00")
+    assert other["sub_code"] == "PAYMENT_INFO_INCONSISTENCY"
+    low = await ask(send, "T-2", "ALIPAY_USER_ID", "2088102146225135", "0.09")
+    assert low["sub_code"] == "EXCEED_LIMIT_SM_MIN_AMOUNT"
+    unnamed = await ask(send, "T-3", "ALIPAY_LOGON_ID", "a@b.example", "1.00")
+    assert unnamed["sub_code"] == "INVALID_PARAMETER"
+    named = await ask(send, "T-3", "ALIPAY_LOGON_ID", "a@b.example", "1.00", name="张三")
+    assert named["status"] == "SUCCESS"
+    asked = {
+        "out_biz_no": "T-1",
+        "product_code": "TRANS_ACCOUNT_NO_PWD",
+        "biz_scene": "DIRECT_TRANSFER",
+    }
+    found = await ask(client.server_api, "alipay.fund.trans.common.query", asked)
+    assert (found["status"], found["trans_amount"]) == ("SUCCESS", "1.00")
+
+
+async def test_a_certificate_is_downloaded_and_another_ones_is_not_taken(world: World) -> None:
+    client = await world.certified()
+    own = client.get_cert_sn(client._alipay_public_key_cert_string)
+    query = client.api_alipay_open_app_alipaycert_download(own)
+    async with world.http.get(URL(f"{client._gateway}?{query}", encoded=True)) as response:
+        text = await response.text()
+    node = client._verify_and_return_sync_response(
+        text, "alipay_open_app_alipaycert_download_response"
+    )
+    downloaded = base64.b64decode(node["alipay_cert_content"]).decode()
+    assert downloaded == client._alipay_public_key_cert_string
+
+    client._app_cert_sn = "0" * 32
+    with pytest.raises(AliPayException, match="app_cert_sn"):
+        await ask(client.api_alipay_trade_query, "A-1")
+    client._app_cert_sn = client.get_cert_sn(client._app_public_key_cert_string)
+    client._alipay_root_cert_sn = "0" * 32
+    with pytest.raises(AliPayException, match="alipay_root_cert_sn"):
+        await ask(client.api_alipay_trade_query, "A-1")
+
+
+async def test_a_renewed_certificate_is_not_verified_by_the_old_one(world: World) -> None:
+    client = await world.certified()
+    assert (await ask(client.api_alipay_trade_query, "A-1"))["code"] == "40004"
+    await world.post("/alipay/certificate", {})
+    with pytest.raises(AliPayValidationError):
+        await ask(client.api_alipay_trade_query, "A-1")
+    assert (await ask((await world.certified()).api_alipay_trade_query, "A-1"))["code"] == "40004"

@@ -15,7 +15,6 @@ from tests.style.conftest import ROOT, Source
 
 # Fractions that are not money: spans of time, spread over a length that the caller drew.
 FRACTIONS_ALLOWED = {
-    ("gateway/domain/attempt.py", "next_query"),
     ("gateway/domain/webhook.py", "next_retry"),
 }
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}

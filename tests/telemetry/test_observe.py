@@ -43,8 +43,8 @@ class FakeTeller:
         return f"codec of {channel}"
 
     def __getattr__(self, name: str) -> Any:
-        async def ask(account: Any, order: Any) -> Any:
-            self.heard.append((name, order))
+        async def ask(account: Any, order: Any, **said: Any) -> Any:
+            self.heard.append((name, said["said"] if said else order))
             outcome = self._outcomes.pop(0)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -71,6 +71,19 @@ async def test_calls_to_channels(metrics: Metrics) -> None:
     ):
         labels = f'channel="alipay",operation="{operation}",outcome="{outcome}"'
         assert f"tillgate_channel_calls_total{{{labels}}} 1.0" in text
+
+
+async def test_what_ends_or_answers_an_attempt_is_counted_too(metrics: Metrics) -> None:
+    inner = FakeTeller(*(Unknown("timeout") for _ in range(3)))
+    teller = ObservedTeller(inner, metrics)
+    await teller.cancel(ACCOUNT, 1)
+    await teller.void(ACCOUNT, 2)
+    await teller.answer(ACCOUNT, 3, {"sms_code": "1234"})
+    assert inner.heard == [("cancel", 1), ("void", 2), ("answer", {"sms_code": "1234"})]
+    text = shown(metrics)
+    for operation in ("cancel", "void", "answer"):
+        assert f'channel="alipay",operation="{operation}",outcome="unknown"' in text
+    assert "1234" not in text
 
 
 async def test_log_lines_of_a_request_and_its_tasks_carry_its_id() -> None:

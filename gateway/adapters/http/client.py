@@ -10,8 +10,9 @@ it resolves the name itself at each delivery, judges every address, and connects
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Self
@@ -155,6 +156,10 @@ class _NamesResolver(AbstractResolver):
 # --- channels -----------------------------------------------------------------------------------
 
 
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
 def _folded(headers: Mapping[str, str]) -> dict[str, str]:
     """Header names in lower case; repeated ones joined as RFC 9110 section 5.3 says."""
     folded: dict[str, str] = {}
@@ -168,7 +173,8 @@ class ChannelHttp:
     """Sends requests to channels over kept connections. Make it inside a running event loop.
 
     `tls` replaces the system's certificate authorities, `connect_s` is the time for name,
-    connection and TLS together, `total_s` that for the whole exchange.
+    connection and TLS together, `total_s` that for the whole exchange. `wall` is real time, UTC:
+    each answer carries the moment at which it was whole.
     """
 
     def __init__(
@@ -179,7 +185,9 @@ class ChannelHttp:
         connect_s: float = CHANNEL_CONNECT_S,
         total_s: float = CHANNEL_TOTAL_S,
         answer_bytes_max: int = CHANNEL_ANSWER_BYTES_MAX,
+        wall: Callable[[], datetime] = _wall,
     ) -> None:
+        self._wall = wall
         self._names = names or SystemNames()
         self._total_s = total_s
         self._answer_bytes_max = answer_bytes_max
@@ -191,6 +199,8 @@ class ChannelHttp:
             ttl_dns_cache=CHANNEL_NAMES_KEPT_S,
         )
         self._session = _session(connector, connect_s=connect_s, headers={})
+        # aiohttp repeats a GET by itself when a kept connection turns out to be cut.
+        self._session._retry_connection = False
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """What the channel answered, whatever the status. Raises ChannelSilent if nothing usable.
@@ -223,7 +233,9 @@ class ChannelHttp:
             body = await _read(response, self._answer_bytes_max)
             if body is None:
                 raise ChannelSilent("too_large", sent=True)
-            return HttpResponse(response.status, _folded(response.headers), body)
+            return HttpResponse(
+                response.status, _folded(response.headers), body, received_at=self._wall()
+            )
         finally:
             response.close()
 

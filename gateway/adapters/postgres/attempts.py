@@ -3,11 +3,20 @@
 Law: conversion only; what is decided about them stands in `domain.payment`.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import JSON, Table, by_id, id_codec
+from gateway.adapters.postgres.tables import JSON, Load, Table, by_id, id_codec
 from gateway.domain.attempt import Attempt
 
 SQL = load(__file__)
+
+
+def _number_arrays(keys: Sequence[str]) -> list[list[Any]]:
+    pairs = [key.split(" ", 1) for key in keys]
+    return [[channel for channel, _ in pairs], [number for _, number in pairs]]
+
 
 TABLE = Table(
     "attempt",
@@ -21,11 +30,18 @@ TABLE = Table(
         "next_action": JSON,
         "error": JSON,
     },
-    loads={"attempt": by_id(SQL["load_by_id"])},
+    loads={
+        "attempt": by_id(SQL["load_by_id"]),
+        "attempt_no": Load(
+            SQL["load_by_number"],
+            _number_arrays,
+            lambda row: f"{row.channel} {row.channel_order_no}",
+        ),
+    },
     insert=SQL["insert"],
     update=SQL["update"],
     mutable=(
         "method_options status due_at channel_order_no next_action error handed_out close_sent "
-        "sends queries not_found version"
+        "sends queries not_found held answers sent_at version"
     ).split(),
 )

@@ -306,17 +306,22 @@ class Committer:
                     log.exception("a change could not be written")
                     self._refuse(part, error)
             else:
-                self._finish(batch, started)
+                # Told a moment later, so that Postgres gets the next batch before the answers leave.
+                asyncio.get_running_loop().call_soon(self._finish, batch, started)
 
     # --- endings ---------------------------------------------------------------------------------
 
     def _finish(self, batch: Batch, started: float) -> None:
+        """Tell everybody of a batch what became of his Change; one ear that fails hurts no other."""
         for submitted in batch.changes:
             self._unjoin(submitted)
-            if submitted.error is not None:
-                submitted.fail(submitted.error)
-            else:
-                submitted.succeed()
+            try:
+                if submitted.error is not None:
+                    submitted.fail(submitted.error)
+                else:
+                    submitted.succeed()
+            except Exception:
+                log.exception("whoever submitted a change could not be told")
         for submitted in batch.changes:
             followers, submitted.followers = submitted.followers, None
             for follower in followers or ():

@@ -31,7 +31,7 @@ TABLE = Table(
         "status method channel channel_account_id attempt_id channel_order_no attempts "
         "amount_authorized amount_captured amount_refunded amount_refund_pending "
         "amount_received payer_amount discount_amount next_action error closing_to "
-        "succeeded_at canceled_at expired_at last_sequence version"
+        "succeeded_at canceled_at expired_at capture_before last_sequence version"
     ).split(),
     touch=SQL["touch"],
 )

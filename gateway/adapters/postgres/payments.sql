@@ -7,7 +7,7 @@ select
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
 join payments p on p.merchant_id = k.merchant_id and p.payment_id = k.key;
 
@@ -20,7 +20,7 @@ select
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from unnest(:merchant_ids::uuid[], :keys::text[]) as k (merchant_id, key)
 join payments p on p.merchant_id = k.merchant_id and p.merchant_order_no = k.key;
 
@@ -32,7 +32,7 @@ insert into payments (
     channel_account_id, attempt_id, channel_order_no, attempts, amount_authorized,
     amount_captured, amount_refunded, amount_refund_pending, amount_received, payer_amount,
     discount_amount, next_action, error, return_url, notify_url, customer, metadata,
-    closing_to, succeeded_at, canceled_at, expired_at, last_sequence, version
+    closing_to, succeeded_at, canceled_at, expired_at, capture_before, last_sequence, version
 )
 select * from unnest(
     :merchant_id::uuid[], :payment_id::uuid[], :merchant_order_no::text[],
@@ -45,8 +45,8 @@ select * from unnest(
     :payer_amount::bigint[], :discount_amount::bigint[], :next_action::jsonb[],
     :error::jsonb[], :return_url::text[], :notify_url::text[], :customer::bytea[],
     :metadata::jsonb[], :closing_to::text[], :succeeded_at::timestamptz[],
-    :canceled_at::timestamptz[], :expired_at::timestamptz[], :last_sequence::bigint[],
-    :version::bigint[]
+    :canceled_at::timestamptz[], :expired_at::timestamptz[], :capture_before::timestamptz[],
+    :last_sequence::bigint[], :version::bigint[]
 )
 returning 1;
 
@@ -61,7 +61,8 @@ update payments p set
     amount_received = k.amount_received, payer_amount = k.payer_amount,
     discount_amount = k.discount_amount, next_action = k.next_action, error = k.error,
     closing_to = k.closing_to, succeeded_at = k.succeeded_at, canceled_at = k.canceled_at,
-    expired_at = k.expired_at, last_sequence = k.last_sequence, version = k.version
+    expired_at = k.expired_at, capture_before = k.capture_before,
+    last_sequence = k.last_sequence, version = k.version
 from unnest(
     :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :status::text[], :method::text[],
     :channel::text[], :channel_account_id::uuid[], :attempt_id::uuid[],
@@ -69,13 +70,13 @@ from unnest(
     :amount_captured::bigint[], :amount_refunded::bigint[], :amount_refund_pending::bigint[],
     :amount_received::bigint[], :payer_amount::bigint[], :discount_amount::bigint[],
     :next_action::jsonb[], :error::jsonb[], :closing_to::text[], :succeeded_at::timestamptz[],
-    :canceled_at::timestamptz[], :expired_at::timestamptz[], :last_sequence::bigint[],
-    :version::bigint[]
+    :canceled_at::timestamptz[], :expired_at::timestamptz[], :capture_before::timestamptz[],
+    :last_sequence::bigint[], :version::bigint[]
 ) as k (
     merchant_id, key, loaded, status, method, channel, channel_account_id, attempt_id,
     channel_order_no, attempts, amount_authorized, amount_captured, amount_refunded,
     amount_refund_pending, amount_received, payer_amount, discount_amount, next_action, error,
-    closing_to, succeeded_at, canceled_at, expired_at, last_sequence, version
+    closing_to, succeeded_at, canceled_at, expired_at, capture_before, last_sequence, version
 )
 where p.merchant_id = k.merchant_id and p.payment_id = k.key and p.version = k.loaded
 returning 1;
@@ -96,7 +97,7 @@ select k.ordinal, h.open,
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant_id, key, ordinal)
 left join heads h on h.merchant_id = k.merchant_id
 left join payments p on p.merchant_id = k.merchant_id and p.payment_id = k.key;
@@ -122,7 +123,7 @@ select
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from payments p
 where p.merchant_id = :merchant_id and p.merchant_order_no = :number;
 
@@ -135,7 +136,7 @@ select
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from payments p
 where p.merchant_id = :merchant_id and p.payment_id in (
     select a.payment_id from attempts a
@@ -153,7 +154,7 @@ select
     p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
     p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
     p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
-    p.succeeded_at, p.canceled_at, p.expired_at, p.last_sequence, p.version
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version
 from payments p
 where p.merchant_id = :merchant_id
     and p.payment_id < :before::uuid and p.payment_id >= :from::uuid
@@ -162,14 +163,26 @@ order by p.payment_id desc
 limit :limit;
 
 -- name: expired
--- Payments whose time is up, of the buckets that the worker has leased.
+-- Payments whose time is up (a hold's is what its channel said), of the buckets that the worker has
+-- leased.
 -- scope: buckets
-select p.merchant_id, p.payment_id
-from payments p
-where p.expires_at <= :now
-    and p.status in (
-        'requires_payment_method', 'processing', 'requires_action', 'requires_capture')
-    and (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
-         | get_byte(uuid_send(p.merchant_id), 7)) between :bucket_from and :bucket_to
-order by p.expires_at
-limit :limit;
+(
+    select p.merchant_id, p.payment_id
+    from payments p
+    where p.expires_at <= :now
+        and p.status in ('requires_payment_method', 'processing', 'requires_action')
+        and (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
+             | get_byte(uuid_send(p.merchant_id), 7)) between :bucket_from and :bucket_to
+    order by p.expires_at
+    limit :limit
+)
+union all
+(
+    select p.merchant_id, p.payment_id
+    from payments p
+    where p.capture_before <= :now and p.status = 'requires_capture'
+        and (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
+             | get_byte(uuid_send(p.merchant_id), 7)) between :bucket_from and :bucket_to
+    order by p.capture_before
+    limit :limit
+);

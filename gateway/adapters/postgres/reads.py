@@ -209,6 +209,14 @@ class PostgresReader:
         records = await self._fetch(merchant_id, text, ids.to_hex(payment_id))
         return [attempts.TABLE.decode(record) for record in records]
 
+    async def attempts_by_channel_order_nos(
+        self, merchant_id: str, channel: str, numbers: Sequence[str]
+    ) -> list[Attempt]:
+        """The attempts that a channel knows by some numbers, in no order."""
+        text = attempts.SQL["read_by_numbers"].text
+        records = await self._fetch(merchant_id, text, channel, list(numbers))
+        return [attempts.TABLE.decode(record) for record in records]
+
     async def refund_by_number(self, merchant_id: str, number: str) -> Refund | None:
         """The refund with a merchant_refund_no."""
         text = refunds.SQL["read_by_number"].text

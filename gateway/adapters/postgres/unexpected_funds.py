@@ -10,6 +10,12 @@ from gateway.domain.outcome import UnexpectedFunds
 
 SQL = load(__file__)
 
+
+def _key_of(funds: UnexpectedFunds) -> str:
+    """The attempt; what a statement's line brought is found by its own id only."""
+    return "" if funds.statement_line_id else funds.attempt_id or ""
+
+
 TABLE = Table(
     "unexpected_funds",
     UnexpectedFunds,
@@ -19,13 +25,14 @@ TABLE = Table(
         "payment_id": id_codec("pay"),
         "attempt_id": id_codec("att"),
         "channel_account_id": id_codec("cac"),
+        "statement_line_id": id_codec("sln"),
     },
     loads={
         "unexpected_funds": by_id(SQL["load_by_id"]),
         "unexpected_of": Load(
             SQL["load_by_attempt"],
             lambda keys: [[ids.to_hex(key) for key in keys]],
-            lambda row: row.attempt_id,
+            _key_of,
         ),
     },
     insert=SQL["insert"],

@@ -51,7 +51,7 @@ _SETTINGS = {
     "enable_mergejoin": "off",
     "work_mem": "32MB",
 }
-_PREFIXES = frozenset({"att", "ent", "uxf", "dlv", *OBJECT_PREFIXES.values()})
+_PREFIXES = frozenset({"att", "ent", "uxf", "sln", "dlv", *OBJECT_PREFIXES.values()})
 _CHECKS = tuple(name for name in SQL if name.startswith("check_"))
 # What a line's type says about the status in it, beyond types that are called like a status.
 _STATUS_OF_TYPE = {"payment.attempt_failed": "requires_payment_method"}
@@ -276,14 +276,14 @@ class _Shard:
         merchants, registrations = SQL["merchants"], SQL["registrations"]
         known = await self._directory.connection.fetch(*bind(merchants, **span))
         used = await self._connection.fetch(*bind(registrations, **span))
-        accounts = [record["channel_account_id"] for record in used]
+        codes = [chart.clearing(ids.from_uuid("cac", each), channel) for each, channel in used]
         return {
             **self._given,
             **span,
             "limit": FAULTS_PER_CHECK_MAX,
             "merchant_ids": [record["merchant_id"] for record in known],
-            "registrations": accounts,
-            "clearing_codes": [chart.clearing(ids.from_uuid("cac", each)) for each in accounts],
+            "registrations": [account for account, _ in used],
+            "clearing_codes": codes,
         }
 
     async def _check(self, name: str, given: Mapping[str, Any]) -> None:
@@ -380,6 +380,8 @@ def _given() -> dict[str, Any]:
     shapes = {
         "captured": chart.captured(_ANY, 1, ""),
         "funds_unexpected": chart.funds_unexpected(_ANY, 1, ""),
+        "funds_received": chart.funds_received(_ANY, 1, ""),
+        "funds_applied": chart.funds_applied(_ANY, 1, ""),
         "refund_reserved": chart.refund_reserved(1, ""),
         "refund_paid": chart.refund_paid(_ANY, 1, ""),
         "refund_released": chart.refund_released(1, ""),

@@ -44,13 +44,16 @@ select
      where j.merchant_id > :after and j.merchant_id <= :upto) as events;
 
 -- name: registrations
--- The channel accounts that money went through, to name their clearing accounts.
+-- The channel accounts that money went through, to name where it lies. Only banks have statements.
 -- scope: verify
-select distinct a.channel_account_id from attempts a
+select distinct a.channel_account_id, a.channel from attempts a
 where a.merchant_id > :after and a.merchant_id <= :upto
 union
-select distinct r.channel_account_id from refunds r
-where r.merchant_id > :after and r.merchant_id <= :upto;
+select distinct r.channel_account_id, r.channel from refunds r
+where r.merchant_id > :after and r.merchant_id <= :upto
+union
+select distinct l.channel_account_id, 'bank_transfer' from statement_lines l
+where l.merchant_id > :after and l.merchant_id <= :upto;
 
 -- name: account_kinds
 -- Which kinds of ledger accounts there are, on which side, with one example of each.
@@ -228,24 +231,38 @@ clearing as (
     select * from unnest(:registrations::uuid[], :clearing_codes::text[])
         as c (channel_account_id, code)
 ),
+parts as (
+    select l.merchant_id, l.attempt_id, sum(l.suspended)::bigint as amount
+    from statement_lines l
+    where l.merchant_id > :after and l.merchant_id <= :upto and l.verdict = 'part'
+    group by l.merchant_id, l.attempt_id
+),
 expected as (
     select e.merchant_id, e.entry_id, e.reason, e.reference, s.reason is not null as is_known,
         replace(s.debit, :any_clearing::text, coalesce(c.code, '')) as debit,
         replace(s.credit, :any_clearing::text, coalesce(c.code, '')) as credit,
         case e.reason when 'captured' then a.amount when 'funds_unexpected' then u.amount
+            when 'funds_received' then nullif(l.suspended, 0) when 'funds_applied' then w.amount
             else r.amount end as amount,
         case e.reason when 'captured' then a.currency when 'funds_unexpected' then u.currency
+            when 'funds_received' then l.currency when 'funds_applied' then a.currency
             else r.currency end as currency
     from entries e
     left join shape s on s.reason = e.reason
     left join attempts a on a.merchant_id = e.merchant_id and a.attempt_id = e.reference
         and a.merchant_id > :after and a.merchant_id <= :upto
     left join unexpected_funds u on u.merchant_id = e.merchant_id
-        and u.attempt_id = e.reference and u.merchant_id > :after and u.merchant_id <= :upto
+        and u.attempt_id = e.reference and u.statement_line_id is null
+        and u.merchant_id > :after and u.merchant_id <= :upto
+    left join statement_lines l on l.merchant_id = e.merchant_id
+        and l.statement_line_id = e.reference
+        and l.merchant_id > :after and l.merchant_id <= :upto
+    left join parts w on w.merchant_id = e.merchant_id and w.attempt_id = e.reference
     left join refunds r on r.merchant_id = e.merchant_id and r.refund_id = e.reference
         and r.merchant_id > :after and r.merchant_id <= :upto
     left join clearing c
-        on c.channel_account_id = coalesce(a.channel_account_id, r.channel_account_id)
+        on c.channel_account_id = coalesce(
+            a.channel_account_id, r.channel_account_id, l.channel_account_id)
     where e.merchant_id > :after and e.merchant_id <= :upto
 )
 select case when not x.is_known then 'entry_reason' when x.amount is null
@@ -299,7 +316,8 @@ select f.fault, c.merchant_id, 'pay' as prefix, c.payment_id as object_id, c.sta
         when 'attempt_missing' then 'its present attempt'
         when 'attempts_counted' then c.tried || ' attempts'
         when 'captured_twice' then 'at most one attempt that succeeded'
-        when 'attempt_for_status' then 'an attempt that succeeded'
+        when 'attempt_for_status' then
+            'an attempt that ' || case c.status when 'succeeded' then 'succeeded' else 'holds' end
     end as expected,
     case f.fault
         when 'captured_over_authorized'
@@ -339,7 +357,10 @@ cross join lateral (
         ('attempts_counted', c.attempts <> c.tried),
         ('captured_twice', c.succeeded > 1),
         ('attempt_for_status',
-            c.status = 'succeeded' and c.attempt_status is distinct from 'succeeded')
+            (c.status = 'succeeded' and c.attempt_status is distinct from 'succeeded')
+                or (c.status = 'requires_capture'
+                    and (c.attempt_status is distinct from 'authorized'
+                         or c.amount_authorized = 0)))
 ) as f (fault, is_so)
 where f.is_so
 limit :limit;
@@ -445,8 +466,58 @@ from facts f
 where f.found <> f.expected
 limit :limit;
 
+-- name: check_statement_line
+-- What of a line lies in suspense is booked; an attempt's tally is what its lines brought; parts
+-- left suspense exactly if their sum became whole.
+-- scope: verify
+with booked as (
+    select e.merchant_id, e.reference, e.reason
+    from entries e
+    where e.merchant_id > :after and e.merchant_id <= :upto
+        and e.reason in ('funds_received', 'funds_applied')
+),
+brought as (
+    select l.merchant_id, l.attempt_id,
+        coalesce(sum(case l.verdict when 'over' then l.amount - l.suspended else l.amount end)
+            filter (where l.verdict in ('paid', 'over', 'part', 'confirmed')), 0) as received,
+        coalesce(sum(l.suspended) filter (where l.verdict = 'part'), 0) as parts
+    from statement_lines l
+    where l.merchant_id > :after and l.merchant_id <= :upto and l.attempt_id is not null
+    group by l.merchant_id, l.attempt_id
+)
+select 'line_not_booked' as fault, l.merchant_id, 'sln' as prefix,
+    l.statement_line_id as object_id, l.verdict as place,
+    case when l.suspended > 0 then 'an entry of ' || l.suspended else 'no entry' end as expected,
+    case when b.reference is null then 'none' else 'one' end as found
+from statement_lines l
+left join booked b on b.merchant_id = l.merchant_id and b.reference = l.statement_line_id
+    and b.reason = 'funds_received'
+where l.merchant_id > :after and l.merchant_id <= :upto
+    and (l.suspended > 0) <> (b.reference is not null)
+union all
+select 'transfer_tally', coalesce(w.merchant_id, t.merchant_id), 'att',
+    coalesce(w.attempt_id, t.attempt_id), null, 'received ' || coalesce(w.received, 0),
+    'received ' || coalesce(t.received, 0)
+from (
+    select * from transfer_tallies x where x.merchant_id > :after and x.merchant_id <= :upto
+) t
+full join brought w on w.merchant_id = t.merchant_id and w.attempt_id = t.attempt_id
+where coalesce(w.received, 0) <> coalesce(t.received, 0)
+union all
+select 'parts_not_applied', w.merchant_id, 'att', w.attempt_id, a.status,
+    case when a.status = 'succeeded' then 'an entry of ' || w.parts else 'no entry' end,
+    case when b.reference is null then 'none' else 'one' end
+from brought w
+join attempts a on a.merchant_id = w.merchant_id and a.attempt_id = w.attempt_id
+    and a.merchant_id > :after and a.merchant_id <= :upto
+left join booked b on b.merchant_id = w.merchant_id and b.reference = w.attempt_id
+    and b.reason = 'funds_applied'
+where (w.parts > 0 and a.status = 'succeeded') <> (b.reference is not null)
+limit :limit;
+
 -- name: check_unexpected_funds
--- Money that came unexpectedly has its entry, and was not booked to its payment as well.
+-- Money that came unexpectedly has its entry, and was not booked to its payment as well. What a
+-- statement brought is in the entries of its lines.
 -- scope: verify
 select case when e.entry_id is null then 'unexpected_not_booked' else 'attempt_booked_twice' end
         as fault,
@@ -455,12 +526,16 @@ select case when e.entry_id is null then 'unexpected_not_booked' else 'attempt_b
         else 'an attempt that did not succeed' end as expected,
     case when e.entry_id is null then 'none' else 'one that did' end as found
 from unexpected_funds u
-left join entries e on e.merchant_id = u.merchant_id and e.reference = u.attempt_id
-    and e.reason = 'funds_unexpected' and e.merchant_id > :after and e.merchant_id <= :upto
+left join entries e on e.merchant_id = u.merchant_id
+    and e.reference = coalesce(u.statement_line_id, u.attempt_id)
+    and e.reason = case when u.statement_line_id is null then 'funds_unexpected'
+        else 'funds_received' end
+    and e.merchant_id > :after and e.merchant_id <= :upto
 left join attempts a on a.merchant_id = u.merchant_id and a.attempt_id = u.attempt_id
     and a.merchant_id > :after and a.merchant_id <= :upto
 where u.merchant_id > :after and u.merchant_id <= :upto
-    and (e.entry_id is null or a.status = 'succeeded')
+    and u.cause <> 'partial'
+    and (e.entry_id is null or (u.statement_line_id is null and a.status = 'succeeded'))
 limit :limit;
 
 -- name: check_sequence

@@ -1,9 +1,10 @@
 """Certificate numbers of Alipay's certificate mode (`app_cert_sn`, `alipay_root_cert_sn`).
 
-Law: a number is computed from the certificate alone; whether the certificate is valid is not
-asked here. The number is the MD5 (an identifier, not a proof) of the issuer's name, its parts in
-the reverse of their DER order, followed by the serial number in decimal. A root bundle's number
-joins those of its RSA certificates; certificates of other algorithms (SM2) do not count.
+Law: a number is computed from the certificate alone; whether the certificate is valid and to be
+believed is asked in `chain`. The number is the MD5 (an identifier, not a proof) of the issuer's
+name, its parts in the reverse of their DER order, followed by the serial number in decimal. A root
+bundle's number joins those of its RSA certificates; certificates of other algorithms (SM2) do not
+count.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ RSA_OID_PREFIX = "1.2.840.113549.1.1."
 BUNDLE_CERTIFICATES_MAX = 64
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
+_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 class CertificateUnusable(ValueError):

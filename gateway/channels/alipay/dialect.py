@@ -42,7 +42,7 @@ def yuan_of(fen: int) -> str:
 
 def fen_of(text: object) -> int | None:
     """Minor units of a decimal yuan text; None if it is not exactly one, or negative."""
-    if not isinstance(text, str):
+    if type(text) is not str:
         return None
     try:
         fen = parse_decimal(text, CURRENCY_EXPONENT)

@@ -14,12 +14,25 @@ How a payment notification is read (`refund`: see `_is_refund`):
 | TRADE_SUCCESS, TRADE_FINISHED, TRADE_CLOSED | yes, `out_biz_no` names it | Refunded |
 | the same | yes, but unnamed | None: not one of our refunds |
 | anything else | | None |
+
+How a hold's notification is read (`rest` is what is still frozen, `used` what was captured):
+
+| notify_type | outcome |
+|---|---|
+| fund_auth_freeze, status SUCCESS | Authorized |
+| fund_auth_freeze, status CLOSED | Closed |
+| fund_auth_unfreeze, fund_auth_operation_cancel, with rest 0 and used 0 | Closed |
+| the same otherwise | None: a query decides |
+
+Messages of other products may be signed by rule V2; each such type is named by the account, and is
+acknowledged without effect.
 """
 
 import hashlib
 from collections.abc import Mapping
 
-from gateway.channels.alipay.dialect import fen_of, moment_of
+from gateway.channels.alipay.credentials import v2_types, verification_keys
+from gateway.channels.alipay.dialect import CURRENCY, fen_of, moment_of
 from gateway.channels.alipay.signature import (
     TextMalformed,
     form_texts,
@@ -29,6 +42,7 @@ from gateway.channels.alipay.signature import (
 from gateway.channels.alipay.trade import CLOSED_STATUS, PAID_STATUSES, paid
 from gateway.channels.codec import (
     AccountView,
+    Authorized,
     CallbackRefused,
     Closed,
     Paid,
@@ -36,9 +50,12 @@ from gateway.channels.codec import (
     VerifiedCallback,
 )
 from gateway.channels.crypto import KeyUnusable
+from gateway.channels.key_ring import UNKNOWN_SERIAL
 from gateway.channels.wire import CallbackRequest
 
 TRADE_NOTIFY_TYPE = "trade_status_sync"
+FREEZE_NOTIFY_TYPE = "fund_auth_freeze"
+RELEASE_NOTIFY_TYPES = frozenset({"fund_auth_unfreeze", "fund_auth_operation_cancel"})
 NUMBER_CHARS_MAX = 64
 
 
@@ -47,11 +64,19 @@ def read_notification(account: AccountView, request: CallbackRequest) -> Verifie
     fields = _verified_fields(account, request)
     if fields.get("app_id") != account.credentials["app_id"]:
         raise CallbackRefused("wrong_application")
-    is_trade = fields.get("notify_type") == TRADE_NOTIFY_TYPE
-    seller = fields.get("seller_id", "" if is_trade else account.credentials["seller_id"])
-    if seller != account.credentials["seller_id"]:
+    seller_id = account.credentials["seller_id"]
+    notify_type = fields.get("notify_type")
+    if notify_type == TRADE_NOTIFY_TYPE:
+        if fields.get("seller_id") != seller_id:
+            raise CallbackRefused("wrong_seller")
+        return _read_trade(fields)
+    if fields.get("seller_id", seller_id) != seller_id:
         raise CallbackRefused("wrong_seller")
-    return _read_trade(fields) if is_trade else _read_other(fields)
+    if notify_type == FREEZE_NOTIFY_TYPE or notify_type in RELEASE_NOTIFY_TYPES:
+        if fields.get("payee_user_id", seller_id) != seller_id:
+            raise CallbackRefused("wrong_seller")
+        return _read_hold(fields, is_freeze=notify_type == FREEZE_NOTIFY_TYPE)
+    return _read_other(fields)
 
 
 def _verified_fields(account: AccountView, request: CallbackRequest) -> dict[str, str]:
@@ -63,8 +88,15 @@ def _verified_fields(account: AccountView, request: CallbackRequest) -> dict[str
         raise CallbackRefused("malformed") from None
     if b"sign" not in form:
         raise CallbackRefused("malformed")
+    serial = form.get(b"alipay_cert_sn", b"").decode("ascii", "replace") or None
+    known = verification_keys(account, serial)
+    if not known:
+        raise CallbackRefused(UNKNOWN_SERIAL, serial=serial)
+    # The type only chooses the rule, before it is proven: types of payments always have V1.
+    said_type = form.get(b"notify_type", b"").decode("ascii", "replace")
+    by_v2 = said_type in v2_types(account)
     try:
-        genuine = verify_notification(form, account.credentials["alipay_public_key"])
+        genuine = any(verify_notification(form, key, keep_sign_type=by_v2) for key in known)
     except KeyUnusable:
         genuine = False
     if not genuine:
@@ -97,6 +129,28 @@ def _read_trade(fields: Mapping[str, str]) -> VerifiedCallback:
         attempt_no=order_no,
         outcome=outcome,
         refund_no=refund_no if is_refund else None,
+    )
+
+
+def _read_hold(fields: Mapping[str, str], *, is_freeze: bool) -> VerifiedCallback:
+    auth_no, order_no = _number(fields, "auth_no"), _number(fields, "out_order_no")
+    status = _number(fields, "status")
+    operation = fields.get("operation_id") or fields.get("out_request_no", "")
+    outcome: Authorized | Closed | None = None
+    if is_freeze and status == "SUCCESS":
+        amount = fen_of(fields.get("amount"))
+        if not amount:
+            raise CallbackRefused("malformed")
+        currency = fields.get("trans_currency") or CURRENCY
+        outcome = Authorized(channel_order_no=auth_no, amount=amount, currency=currency)
+    elif is_freeze and status == "CLOSED":
+        outcome = Closed(channel_order_no=auth_no)
+    elif not is_freeze and status == "SUCCESS":
+        rest, used = fen_of(fields.get("rest_amount")), fen_of(fields.get("total_pay_amount"))
+        if rest == 0 and used == 0:
+            outcome = Closed(channel_order_no=auth_no)
+    return VerifiedCallback(
+        dedupe_key=f"{auth_no}|{operation}|{status}", attempt_no=order_no, outcome=outcome
     )
 
 

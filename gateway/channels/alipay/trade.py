@@ -12,6 +12,7 @@ from gateway.channels.alipay.answer import MISSING, Answer
 from gateway.channels.alipay.dialect import CURRENCY, fen_of, moment_of, payer_share
 from gateway.channels.codec import Closed, Paid, QueryOutcome, Unknown, Waiting
 
+QUERY = "alipay.trade.query"
 WAITING_STATUS = "WAIT_BUYER_PAY"
 PAID_STATUSES = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 CLOSED_STATUS = "TRADE_CLOSED"

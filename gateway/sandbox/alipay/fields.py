@@ -30,6 +30,8 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 TEXT_CHARS_MAX: Final = {
     "seller_id": 28,
+    "buyer_id": 28,
+    "payee_user_id": 28,
     "body": 128,
     "product_code": 64,
     "operator_id": 28,
@@ -40,8 +42,15 @@ TEXT_CHARS_MAX: Final = {
     "merchant_order_no": 32,
     "refund_reason": 256,
     "refund_currency": 8,
+    "quit_url": 400,
+    "remark": 200,
+    "order_title": 128,
+    "pay_timeout": 5,
 }
 """Optional texts of all methods, and how long they may be."""
+
+
+AMOUNTS: Final = ("total_amount", "amount", "trans_amount")
 
 
 class NumberText(str):
@@ -111,15 +120,23 @@ class Fields:
         """The earliest moment that any of the three expiry fields names, or None."""
         moments = [
             self._timeout_ms("timeout_express", now_ms),
+            self._timeout_ms("pay_timeout", now_ms),
             self._timeout_ms("qr_code_timeout_express", now_ms),
             self._absolute_ms("time_expire", now_ms),
         ]
         return min((m for m in moments if m is not None), default=None)
 
-    def canonical(self) -> str:
-        """The content as a text that is equal for equal content; amounts as whole fen."""
+    def canonical(self, **beside: str) -> str:
+        """The content as a text that is equal for equal content; amounts as whole fen.
+
+        `beside` is what came with it and matters as much: kept under names with an `@`, which the
+        protocol has none of.
+        """
         content = {k: v for k, v in self.members.items() if v is not None}
-        content["total_amount"] = self.fen("total_amount")
+        for name in AMOUNTS:
+            if name in content:
+                content[name] = self.fen(name)
+        content |= {f"@{name}": value for name, value in beside.items() if value}
         return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     def _timeout_ms(self, name: str, now_ms: int) -> int | None:

@@ -1,10 +1,10 @@
-"""The six trade methods of the pretend Alipay, over its book.
+"""Trades of the pretend Alipay once they exist: query, close, cancel, refund, refund query.
 
 Law: each method checks everything first, then changes the book once, then answers; what it
 answers is in the book. A QR code is no trade: the trade begins when a payer scans the code, and
 until then query, close, cancel and refund find nothing (ACQ.TRADE_NOT_EXIST). A close or cancel
 of such a code nevertheless takes it out of the world (`close_locks_unscanned`): its number can
-no longer be paid. Refunds never exceed what was paid.
+no longer be paid. Refunds never exceed what was paid. How orders come to be is in `orders`.
 
 | trade_status   | means                                                        |
 |----------------|--------------------------------------------------------------|
@@ -13,17 +13,15 @@ no longer be paid. Refunds never exceed what was paid.
 | TRADE_FINISHED | paid, and the time for refunds (365 days) is over            |
 | TRADE_CLOSED   | closed or expired unpaid, or wholly refunded                 |
 
-Source: Alipay OpenAPI, alipay.trade.{precreate,query,close,cancel,refund,fastpay.refund.query}.
+Source: Alipay OpenAPI, alipay.trade.{query,close,cancel,refund,fastpay.refund.query}.
 """
 
-import secrets
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from gateway.sandbox.alipay.accounts import CHANNEL, Account, random_digits
+from gateway.sandbox.alipay.accounts import CHANNEL, Account
+from gateway.sandbox.alipay.call import HOLD_PREFIX, Answer, Call, numbers, success
 from gateway.sandbox.alipay.fields import Fields, yuan
-from gateway.sandbox.alipay.magic import PRECREATE_CUT_FEN, PRECREATE_DECLINED_FEN
 from gateway.sandbox.alipay.notices import BUYER_ID, BUYER_LOGON_ID, refund_content
 from gateway.sandbox.alipay.refusals import Refusal
 from gateway.sandbox.book import Book, Order
@@ -31,20 +29,8 @@ from gateway.sandbox.expiry import Expiry
 from gateway.sandbox.moments import MILLISECOND, Clock, beijing_text, to_ms
 from gateway.sandbox.notifications import Postman
 
-SUBJECT_CHARS_MAX: Final = 256
-CODE_LIFETIME_MS: Final = timedelta(hours=2) // MILLISECOND
-"""A code whose order names no expiry lives this long."""
 CANCEL_WINDOW_MS: Final = timedelta(hours=24) // MILLISECOND
 REFUND_WINDOW_MS: Final = timedelta(days=365) // MILLISECOND
-CODE_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-CODE_RANDOM_CHARS: Final = 21
-
-
-class Answer(NamedTuple):
-    """What a method answers; `cut` when the connection is to be cut instead."""
-
-    node: Mapping[str, Any]
-    cut: bool = False
 
 
 class Trades:
@@ -65,39 +51,9 @@ class Trades:
         self._clock = clock
         self._close_locks_unscanned = close_locks_unscanned
 
-    def precreate(self, account: Account, fields: Fields, notify_url: str | None) -> Answer:
-        """Make a QR code for an order; the same content again gives the same code."""
-        out_trade_no = fields.required_number("out_trade_no")
-        amount = fields.fen("total_amount")
-        fields.required_text("subject", chars_max=SUBJECT_CHARS_MAX)
-        if fields.members.get("seller_id") not in (None, "", account.seller_id):
-            raise Refusal("ACQ.ACCESS_FORBIDDEN", "seller_id")
-        known = self._book.order(CHANNEL, account.app_id, out_trade_no)
-        if known is not None:
-            return self._precreated_before(known, fields, notify_url)
-        if amount == PRECREATE_DECLINED_FEN:
-            raise Refusal("ACQ.TOTAL_FEE_EXCEED")
-        now = self._now()
-        code = _new_code()
-        with self._book.change():
-            self._book.add_order(
-                channel=CHANNEL,
-                account_id=account.app_id,
-                out_trade_no=out_trade_no,
-                amount=amount,
-                currency="CNY",
-                code=code,
-                notify_url=notify_url,
-                content=fields.canonical(),
-                now=now,
-                expires_at=fields.expiry_ms(now) or now + CODE_LIFETIME_MS,
-            )
-        self._expiry.watch()
-        return Answer(_precreated(out_trade_no, code), cut=amount == PRECREATE_CUT_FEN)
-
-    def query(self, account: Account, fields: Fields) -> Answer:
+    def query(self, call: Call) -> Answer:
         """The state of a trade."""
-        order = self._trade(account, fields)
+        order = self._trade(call.account, call.fields)
         paid = order.status == "paid"
         amount = yuan(order.amount if paid else 0)
         node: dict[str, Any] = {
@@ -116,20 +72,20 @@ class Trades:
         if order.paid_at is not None:
             node["send_pay_date"] = beijing_text(order.paid_at)
             node["fund_bill_list"] = [{"amount": amount, "fund_channel": "ALIPAYACCOUNT"}]
-        return Answer(_success(node))
+        return Answer(success(node))
 
-    def close(self, account: Account, fields: Fields) -> Answer:
+    def close(self, call: Call) -> Answer:
         """Close a trade that waits for its payer; no other."""
-        order = self._trade_to_end(account, fields)
+        order = self._trade_to_end(call.account, call.fields)
         if order.status != "open":
             raise Refusal("ACQ.TRADE_STATUS_ERROR")
         with self._book.change():
             self._book.close_order(order, now=self._now())
-        return Answer(_success(_numbers(order)))
+        return Answer(success(numbers(order)))
 
-    def cancel(self, account: Account, fields: Fields) -> Answer:
+    def cancel(self, call: Call) -> Answer:
         """Undo a trade of the last 24 hours: close it, or refund it wholly. May be repeated."""
-        order = self._trade_to_end(account, fields)
+        order = self._trade_to_end(call.account, call.fields)
         now = self._now()
         action = "close"
         if order.status == "open":
@@ -141,14 +97,14 @@ class Trades:
             cancel_no = f"cancel:{order.channel_order_no}"
             if self._book.refund(order, cancel_no) is None:
                 self._refuse_cancel(order, now)
-                self._give_back(account, order, cancel_no, order.amount, now)
-        return Answer(_success(_numbers(order) | {"retry_flag": "N", "action": action}))
+                self._give_back(call.account, order, cancel_no, order.amount, now)
+        return Answer(success(numbers(order) | {"retry_flag": "N", "action": action}))
 
-    def refund(self, account: Account, fields: Fields) -> Answer:
+    def refund(self, call: Call) -> Answer:
         """Give back all or part; a repeat under the same number moves nothing."""
-        amount = fields.fen("refund_amount")
-        request_no = fields.number("out_request_no")
-        order = self._trade(account, fields)
+        amount = call.fields.fen("refund_amount")
+        request_no = call.fields.number("out_request_no")
+        order = self._trade(call.account, call.fields)
         if order.status != "paid":
             raise Refusal("ACQ.TRADE_STATUS_ERROR")
         if request_no is None and amount != order.amount:
@@ -164,19 +120,19 @@ class Trades:
             raise Refusal("ACQ.TRADE_HAS_FINISHED")
         if amount > order.amount - order.refunded:
             raise Refusal("ACQ.REASON_TRADE_REFUND_FEE_ERR")
-        order = self._give_back(account, order, request_no, amount, now)
+        order = self._give_back(call.account, order, request_no, amount, now)
         return Answer(_refunded(order, fund_change="Y", refunded_at=now))
 
-    def refund_query(self, account: Account, fields: Fields) -> Answer:
+    def refund_query(self, call: Call) -> Answer:
         """One refund; without `refund_status` when there is no such refund."""
-        request_no = fields.required_number("out_request_no")
-        order = self._trade(account, fields)
+        request_no = call.fields.required_number("out_request_no")
+        order = self._trade(call.account, call.fields)
         refund = self._book.refund(order, request_no)
         if refund is None:
-            return Answer(_success({}))
+            return Answer(success({}))
         return Answer(
-            _success(
-                _numbers(order)
+            success(
+                numbers(order)
                 | {
                     "out_request_no": refund.out_refund_no,
                     "total_amount": yuan(order.amount),
@@ -186,21 +142,6 @@ class Trades:
                 }
             )
         )
-
-    def _precreated_before(self, order: Order, fields: Fields, notify_url: str | None) -> Answer:
-        self._expiry.settle()
-        order = self._book.order_by_id(order.id)
-        if order.status == "paid":
-            raise Refusal("ACQ.TRADE_HAS_SUCCESS")
-        if order.status == "closed":
-            raise Refusal("ACQ.TRADE_HAS_CLOSE")
-        if fields.canonical() != order.content:
-            raise Refusal("ACQ.CONTEXT_INCONSISTENT")
-        if notify_url != order.notify_url:
-            # A merchant's address may change between two tries; it is no part of the order.
-            with self._book.change():
-                self._book.renotify(order, notify_url)
-        return Answer(_precreated(order.out_trade_no, order.code or ""))
 
     def _found(self, account: Account, fields: Fields) -> Order:
         """The order a request speaks of, scanned or not; `trade_no` goes before the other."""
@@ -213,7 +154,7 @@ class Trades:
             order = self._book.order(CHANNEL, account.app_id, out_trade_no)
         else:
             raise Refusal("ACQ.INVALID_PARAMETER", "out_trade_no and trade_no are missing")
-        if order is None:
+        if order is None or order.out_trade_no.startswith(HOLD_PREFIX):
             raise Refusal("ACQ.TRADE_NOT_EXIST")
         return order
 
@@ -263,31 +204,9 @@ def trade_status(order: Order, now: int) -> str:
     return "TRADE_FINISHED" if now - order.paid_at >= REFUND_WINDOW_MS else "TRADE_SUCCESS"
 
 
-def new_trade_no(now: int) -> str:
-    """28 digits that begin with the date in Beijing."""
-    return beijing_text(now)[:10].replace("-", "") + "22001" + random_digits(15)
-
-
-def _new_code() -> str:
-    random = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_RANDOM_CHARS))
-    return f"https://qr.alipay.com/bax{random}"
-
-
-def _success(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {"code": "10000", "msg": "Success", **node}
-
-
-def _numbers(order: Order) -> dict[str, Any]:
-    return {"trade_no": order.channel_order_no, "out_trade_no": order.out_trade_no}
-
-
-def _precreated(out_trade_no: str, code: str) -> dict[str, Any]:
-    return _success({"out_trade_no": out_trade_no, "qr_code": code})
-
-
 def _refunded(order: Order, *, fund_change: str, refunded_at: int) -> dict[str, Any]:
-    return _success(
-        _numbers(order)
+    return success(
+        numbers(order)
         | {
             "buyer_logon_id": BUYER_LOGON_ID,
             "buyer_user_id": BUYER_ID,

@@ -59,9 +59,13 @@ def node_text(node: Mapping[str, Any]) -> str:
     return json.dumps(node, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
 
 
-def envelope(name: str, node: str, sign: str | None) -> bytes:
-    """The whole answer around a node that is already text; `sign` None for an unsigned one."""
-    end = f',"sign":"{sign}"}}' if sign is not None else "}"
+def envelope(name: str, node: str, sign: str | None, *, cert_sn: str | None = None) -> bytes:
+    """The whole answer around a node that is already text; `sign` None for an unsigned one.
+
+    In certificate mode the number of Alipay's certificate stands between node and signature.
+    """
+    number = f',"alipay_cert_sn":"{cert_sn}"' if cert_sn is not None else ""
+    end = f'{number},"sign":"{sign}"}}' if sign is not None else "}"
     return f'{{"{name}":{node}{end}'.encode()
 
 

@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.web.api.terms import ChannelAccountId, KeyId, MerchantId, Moment, Version
+from gateway.web.api.terms import (
+    Amount,
+    AnyId,
+    ChannelAccountId,
+    Currency,
+    KeyId,
+    MerchantId,
+    Moment,
+    PaymentId,
+    RefundId,
+    Version,
+)
 
 
 class Merchant(Struct):
@@ -80,3 +91,29 @@ class ChannelAccountList(Struct):
     data: list[ChannelAccount]
     has_more: bool
     next_cursor: str | None
+
+
+class StatementLine(Struct):
+    """A line of a bank's statement and what it did; `suspended` lies in suspense."""
+
+    id: AnyId
+    object: Literal["statement_line"]
+    direction: Literal["credit", "debit"]
+    amount: Amount
+    currency: Currency
+    verdict: str
+    suspended: Amount
+    payment_id: PaymentId | None
+    refund_id: RefundId | None
+    bank_reference: str | None
+    booked_at: Moment | None
+
+
+class StatementImport(Struct):
+    """What an import did: how many lines of each verdict, and the first ones that were new."""
+
+    object: Literal["statement_import"]
+    channel_account_id: ChannelAccountId
+    lines: int
+    verdicts: dict[str, int]
+    data: list[StatementLine]

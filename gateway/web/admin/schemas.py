@@ -65,6 +65,13 @@ class CreateChannelAccount(Struct, forbid_unknown_fields=True, frozen=True, kw_o
     account_ref: str | None = None
 
 
+class TakeReceipt(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`POST /admin/v1/payments/{payment_id}/offline_receipt`, and that of refunds."""
+
+    receipt_no: str
+    amount: int
+
+
 class Empty(Struct, forbid_unknown_fields=True, frozen=True):
     """No parameters, or a body without members."""
 

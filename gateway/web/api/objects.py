@@ -60,13 +60,14 @@ class Form(Struct, tag_field="type", tag="form"):
 
 
 class AppParams(Struct, tag_field="type", tag="app_params"):
-    """Hand these parameters to the channel's app."""
+    """Hand this to the channel's app: signed members, or one signed text, as the channel has it."""
 
-    params: dict[str, str]
+    params: dict[str, str] | UnsetType = UNSET
+    order_string: str | UnsetType = UNSET
 
 
 class SmsCode(Struct, tag_field="type", tag="sms_code"):
-    """The channel sent the payer a code: confirm again with `method_options.sms_code`."""
+    """The channel sent the payer a code: confirm with `method_options.sms_code`, 5 tries."""
 
 
 class BankTransfer(Struct, tag_field="type", tag="bank_transfer"):
@@ -74,10 +75,12 @@ class BankTransfer(Struct, tag_field="type", tag="bank_transfer"):
 
     account: str
     reference: str
+    account_name: str | UnsetType = UNSET
+    bank: str | UnsetType = UNSET
 
 
 class BarcodeWait(Struct, tag_field="type", tag="barcode_wait"):
-    """The payer is asked for a password on his device."""
+    """The payer is asked for a password on his device; after 45 s the order is taken back."""
 
 
 NextAction = NoAction | QrCode | Redirect | Form | AppParams | SmsCode | BankTransfer | BarcodeWait

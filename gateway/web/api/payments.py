@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.center.answer import Answer, is_answer
 from gateway.center.close import Close
 from gateway.center.pay import Created, Order, Pay
 from gateway.center.ports import Directory
@@ -47,6 +48,7 @@ class Payments:
         self,
         *,
         pay: Pay,
+        answer: Answer,
         close: Close,
         query: Query,
         directory: Directory,
@@ -54,6 +56,7 @@ class Payments:
         sandbox: bool,
     ) -> None:
         self._pay = pay
+        self._answer = answer
         self._close = close
         self._query = query
         self._directory = directory
@@ -126,7 +129,7 @@ class Payments:
                 self.confirm,
                 "confirm_payment",
                 "payments.write",
-                summary="Give a payment a method, or another one.",
+                summary="Give a payment a method, or another one; or answer its step by SMS.",
                 body=Confirm,
                 answer=objects.Payment,
                 refusals=(
@@ -137,6 +140,7 @@ class Payments:
                     "unsupported_currency",
                     "amount_below_minimum",
                     "limit_exceeded",
+                    "sms_code_wrong",
                 ),
             ),
             Route(
@@ -321,6 +325,17 @@ class Payments:
         body = convert(read_json(request.body), Confirm)
         body.check()
         caller = request.caller
+        if is_answer(body.method_options):
+            payment = await self._answer.sms_code(
+                caller.merchant.id,
+                payment_id,
+                method=body.method,
+                method_options=body.method_options,
+                version=given(body.version),
+                actor=caller.key.id,
+                request_id=request.request_id,
+            )
+            return await self._reply(200, payment, request)
 
         async def end_living(payment: Payment) -> Payment:
             return await self._close.end_attempt(

@@ -251,6 +251,20 @@ async def test_channel_answer_is_given_as_it_is(receive) -> None:
     assert b"cookie" not in receiver.requests[1].lower()
 
 
+async def test_channel_answer_says_when_it_came(receive) -> None:
+    moments = iter(datetime(2026, 11, 22, 12, 0, second, tzinfo=UTC) for second in range(2))
+    receiver = await receive(answer_with("401 No"))
+    request = HttpRequest("GET", f"http://127.0.0.1:{receiver.port}/")
+    async with ChannelHttp(wall=lambda: next(moments)) as channel:
+        answers = [await channel.send(request) for _ in range(2)]
+    assert [answer.received_at.second for answer in answers if answer.received_at] == [0, 1]
+    async with ChannelHttp() as channel:
+        before = datetime.now(UTC)
+        answer = await channel.send(request)
+    assert answer.received_at is not None
+    assert before <= answer.received_at <= datetime.now(UTC)
+
+
 async def test_channel_redirect_is_an_answer(receive) -> None:
     other = await receive(answer_ok)
     receiver = await receive(answer_with(f"302 Found\r\nLocation: http://127.0.0.1:{other.port}/"))

@@ -240,6 +240,10 @@ DAMAGES: dict[str, tuple[str, set[str]]] = {
         f" where payment_id = {of('waiting')}",
         {"captured_for_status", "attempt_for_status", "object_not_as_told"},
     ),
+    "held without a hold": (
+        f"update payments set status = 'requires_capture' where payment_id = {of('waiting')}",
+        {"attempt_for_status", "object_not_as_told"},
+    ),
     "moment of success": (
         f"update payments set succeeded_at = null where payment_id = {of('also-paid')}",
         {"stamp_for_status"},

@@ -4,13 +4,15 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509 import NameOID
 
 from gateway.channels.codec import AccountView, PayOrder, RefundOrder
 from gateway.channels.wire import CallbackRequest, HttpResponse
@@ -153,6 +155,96 @@ def public_text(key: rsa.RSAPrivateKey) -> str:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return base64.b64encode(der).decode()
+
+
+NOW = datetime(2026, 11, 22, 16, 0, 1, tzinfo=UTC)
+
+
+@dataclass
+class Party:
+    """A key and its certificate; it may issue others."""
+
+    key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def issue(
+        self,
+        key: rsa.RSAPrivateKey,
+        organization: str,
+        *,
+        serial: int = 5,
+        is_authority: bool = False,
+        starts: datetime = NOW - timedelta(days=1),
+        ends: datetime = NOW + timedelta(days=365),
+    ) -> "Party":
+        return Party(
+            key,
+            certify(
+                key,
+                organization,
+                serial=serial,
+                is_authority=is_authority,
+                dates=(starts, ends),
+                by=(self.key, self.certificate.subject),
+            ),
+        )
+
+
+def certify(key, organization: str, *, serial: int, is_authority: bool, dates, by=None):
+    parts = (
+        (NameOID.COUNTRY_NAME, "CN"),
+        (NameOID.ORGANIZATION_NAME, organization),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "Certification"),
+        (NameOID.COMMON_NAME, f"{organization} {serial}"),
+    )
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
+    signer, issuer = by or (key, subject)
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), serial, *dates)
+    limits = x509.BasicConstraints(ca=is_authority, path_length=None)
+    return builder.add_extension(limits, critical=True).sign(signer, hashes.SHA256())
+
+
+class Authorities:
+    """Ant's chain as in reality: a root, a class below it, and what that certifies."""
+
+    def __init__(self, alipay: AlipaySide) -> None:
+        fresh = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(3)]
+        dates = (NOW - timedelta(days=999), NOW + timedelta(days=999))
+        self.root = Party(
+            fresh[0], certify(fresh[0], "Ant", serial=1, is_authority=True, dates=dates)
+        )
+        self.middle = self.root.issue(fresh[1], "Ant", serial=2, is_authority=True)
+        self.alipay = self.middle.issue(alipay.alipay_key, "Alipay")
+        self.app = self.middle.issue(alipay.merchant_key, "A merchant", serial=6)
+        self.new_key = fresh[2]
+        self.side = alipay
+
+    def account(self, keys: Mapping[str, str] | None = None, **credentials: str) -> AccountView:
+        own = self.side.account()
+        common = {k: v for k, v in own.credentials.items() if k != "alipay_public_key"}
+        return AccountView(
+            account_id=own.account_id,
+            channel=own.channel,
+            gateway_url=own.gateway_url,
+            notify_url=own.notify_url,
+            credentials={
+                **common,
+                "app_cert": self.app.pem,
+                "alipay_cert": self.alipay.pem + self.middle.pem,
+                "alipay_root_cert": self.root.pem,
+                **credentials,
+            },
+            keys=keys or {},
+        )
+
+
+@pytest.fixture(scope="session")
+def authorities(alipay: AlipaySide) -> Authorities:
+    return Authorities(alipay)
 
 
 @pytest.fixture(scope="session")

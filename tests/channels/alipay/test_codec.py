@@ -211,7 +211,7 @@ def test_a_refund_is_checked_before_it_is_built(alipay) -> None:
         ({"amount": 10_000_000_001}, "limit_exceeded"),
         ({"currency": "USD"}, "unsupported_currency"),
         ({"currency": "cny"}, "unsupported_currency"),
-        ({"method": "alipay_page"}, "unsupported_method"),
+        ({"method": "alipay_face"}, "unsupported_method"),
         ({"subject": ""}, "invalid_field"),
         ({"subject": "长" * 257}, "invalid_field"),
         ({"subject": "\ud800"}, "invalid_field"),

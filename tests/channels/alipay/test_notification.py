@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.channels.alipay import AlipayCodec
 from gateway.channels.codec import (
+    Authorized,
     CallbackRefused,
     Closed,
     Paid,
@@ -307,3 +308,123 @@ def test_any_signed_form_is_read_or_refused(alipay, changes: dict[str, str | Non
     if isinstance(callback.outcome, Paid):
         assert fields.get("trade_status") in ("TRADE_SUCCESS", "TRADE_FINISHED")
         assert not fields.get("gmt_refund") and not fields.get("out_biz_no")
+
+
+# --- holds --------------------------------------------------------------------------------------
+
+AUTH_NO = "2026112210002001000000000001"
+HOLD: dict[str, str | None] = {
+    "notify_type": "fund_auth_freeze",
+    "auth_no": AUTH_NO,
+    "out_order_no": ORDER_NO,
+    "operation_id": "20261122000000000001",
+    "out_request_no": ORDER_NO,
+    "operation_type": "FREEZE",
+    "amount": "12.34",
+    "status": "SUCCESS",
+    "payee_user_id": "2088000000000001",
+    "rest_amount": "12.34",
+    "total_pay_amount": "0.00",
+    # What belongs to trades only:
+    "seller_id": None,
+    "out_trade_no": None,
+    "trade_no": None,
+    "trade_status": None,
+    "total_amount": None,
+}
+RELEASE = {"notify_type": "fund_auth_unfreeze", "operation_type": "UNFREEZE"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Authorized(AUTH_NO, 1234, "CNY")),
+        ({"trans_currency": "USD"}, Authorized(AUTH_NO, 1234, "USD")),
+        ({"payee_user_id": None}, Authorized(AUTH_NO, 1234, "CNY")),
+        ({"status": "CLOSED"}, Closed(AUTH_NO)),
+        ({"status": "INIT"}, None),
+        (RELEASE, None),
+        (RELEASE | {"rest_amount": "0.00"}, Closed(AUTH_NO)),
+        (RELEASE | {"rest_amount": "0.00", "total_pay_amount": "1.00"}, None),
+        (RELEASE | {"rest_amount": "0.00", "total_pay_amount": None}, None),
+        (RELEASE | {"rest_amount": "0.00", "status": "INIT"}, None),
+        (
+            {"notify_type": "fund_auth_operation_cancel", "rest_amount": "0.00"},
+            Closed(AUTH_NO),
+        ),
+    ],
+)
+def test_what_is_told_of_a_hold(alipay, changes: dict, expected: object) -> None:
+    found = read(alipay, alipay.body(alipay.notification(**(HOLD | changes))))
+    assert (found.outcome, found.attempt_no, found.refund_no) == (expected, ORDER_NO, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"app_id": "other"}, "wrong_application"),
+        ({"payee_user_id": "2088000000000009"}, "wrong_seller"),
+        ({"seller_id": "2088000000000009"}, "wrong_seller"),
+        ({"amount": None}, "malformed"),
+        ({"amount": "0.00"}, "malformed"),
+        ({"amount": "12.345"}, "malformed"),
+        ({"auth_no": None}, "malformed"),
+        ({"out_order_no": None}, "malformed"),
+        ({"status": None}, "malformed"),
+    ],
+)
+def test_a_hold_of_others_or_without_facts_is_refused(alipay, changes: dict, reason: str) -> None:
+    body = alipay.body(alipay.notification(**(HOLD | changes)))
+    assert refused(alipay, body) == reason
+
+
+def test_operations_of_one_hold_are_told_apart(alipay) -> None:
+    keys = {
+        read(alipay, alipay.body(alipay.notification(**(HOLD | changes)))).dedupe_key
+        for changes in ({}, RELEASE | {"operation_id": "2"}, {"status": "CLOSED"})
+    }
+    assert len(keys) == 3
+
+
+def test_an_authorization_never_pays(alipay) -> None:
+    """Even where it names everything that a payment would."""
+    fields = alipay.notification(notify_type="fund_auth_freeze", **_without_nones(HOLD))
+    found = read(alipay, alipay.body(fields | {"trade_status": "TRADE_SUCCESS"}))
+    assert isinstance(found.outcome, Authorized)
+
+
+def _without_nones(fields: dict[str, str | None]) -> dict[str, str]:
+    kept = {key: value for key, value in fields.items() if value is not None}
+    return {key: value for key, value in kept.items() if key != "notify_type"}
+
+
+# --- rule V2 ------------------------------------------------------------------------------------
+
+
+def test_rule_v2_is_for_named_types_only(alipay, vectors: dict) -> None:
+    vector = vectors["alipay_notify_v2_keep_sign_type"]
+    body = urlencode(vector["params"]).encode()
+    credentials = {
+        "app_id": vector["params"]["app_id"],
+        "alipay_public_key": vector["public_key"],
+    }
+    named = "other, servicemarket_order_notify"
+    found = read(alipay, body, **credentials, v2_notify_types=named)
+    assert found.outcome is None and found.attempt_no is None
+    reason = refused(alipay, body, **credentials, v2_notify_types="other")
+    assert reason == "bad_signature"
+
+
+def test_a_payment_signed_by_rule_v2_is_refused(alipay) -> None:
+    fields = alipay.notification()
+    canonical = alipay.canonical(fields | {"x": ""}).replace("&x=", "")
+    parts = sorted([*canonical.split("&"), "sign_type=RSA2"])
+    body = alipay.body(fields, canonical="&".join(parts))
+    assert refused(alipay, body, v2_notify_types="servicemarket_order_notify") == "bad_signature"
+
+
+def test_a_return_is_no_callback(alipay) -> None:
+    """The payer's browser comes back by GET, rightly signed: for display, never to be booked."""
+    body = alipay.body(alipay.notification())
+    with pytest.raises(CallbackRefused):
+        CODEC.read_callback(alipay.account(), alipay.callback(body, method="GET"), NOW)

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.channels.alipay import signature
+from gateway.channels.alipay import AlipayCodec, signature
 from gateway.channels.alipay.signature import (
+    SignedNode,
     TextMalformed,
     extract_node,
     form_texts,
@@ -22,7 +23,10 @@ from gateway.channels.alipay.signature import (
     verify_node,
     verify_notification,
 )
+from gateway.channels.codec import CallbackRefused, HandedOut, Unknown
 from gateway.channels.crypto import rsa_sha256_verify
+from gateway.channels.wire import HttpResponse
+from tests.channels.alipay.conftest import NOW, ORDER_NO
 
 pytestmark = pytest.mark.fast
 
@@ -326,3 +330,48 @@ def test_a_missing_or_odd_signature_is_refused(alipay) -> None:
         form = parse_form(form_of({**fields, "sign": sign}))
         assert not verify_notification(form, alipay.alipay_public_key)
     assert not verify_notification(parse_form(form_of(fields)), alipay.alipay_public_key)
+
+
+# --- short messages, every bit ------------------------------------------------------------------
+
+
+def test_every_bit_of_a_short_answer_counts(alipay) -> None:
+    """Read by the codec: no flipped bit of body or signature leaves it definite."""
+    node = '{"code":"10000","out_trade_no":"%s","qr_code":"q"}' % ORDER_NO  # noqa: UP031
+    answer = alipay.raw_answer("alipay_trade_precreate_response", node)
+    account, order = alipay.account(), alipay.order()
+    assert isinstance(AlipayCodec().read_pay(account, order, answer), HandedOut)
+    for _, body in bit_flips(answer.body):
+        flipped = HttpResponse(status=200, headers={}, body=body)
+        assert isinstance(AlipayCodec().read_pay(account, order, flipped), Unknown), body
+
+
+def test_every_bit_of_a_short_notification_counts(alipay) -> None:
+    """The one harmless flip turns a hex digit of an escape into its other letter case."""
+    names = ("app_id", "seller_id", "notify_type", "out_trade_no", "trade_no", "trade_status")
+    whole = alipay.notification()
+    fields = {name: whole[name] for name in (*names, "total_amount")}
+    good = alipay.body(fields)
+    read = AlipayCodec().read_callback
+    account = alipay.account()
+    assert read(account, alipay.callback(good), NOW).outcome is not None
+    for at, body in bit_flips(good):
+        try:
+            read(account, alipay.callback(body), NOW)
+        except CallbackRefused:
+            continue
+        assert good[at] in HEX and body[at : at + 1].lower() == good[at : at + 1].lower()
+
+
+def test_slashes_escaped_after_signing_are_believed_only_where_asked(alipay) -> None:
+    text = b'{"code":"10000","url":"https:\\/\\/a.example\\/"}'
+    key, plain = alipay.alipay_public_key, text.replace(b"\\/", b"/")
+    node = SignedNode("n", text, alipay.sign(plain), None)
+    assert not verify_node(node, key)
+    assert verify_node(node, key, unescaped_slashes=True)
+    as_sent = SignedNode("n", text, alipay.sign(text), None)
+    assert verify_node(as_sent, key) and verify_node(as_sent, key, unescaped_slashes=True)
+    other = SignedNode("n", text.replace(b"a.example", b"b.example"), alipay.sign(plain), None)
+    assert not verify_node(other, key, unescaped_slashes=True)
+    unsigned = SignedNode("n", plain, None, None)
+    assert not verify_node(unsigned, key, unescaped_slashes=True)

@@ -306,13 +306,13 @@ class Committer:
                     log.exception("a change could not be written")
                     self._refuse(part, error)
             else:
-                # Told a moment later, so that Postgres gets the next batch before the answers leave.
+                # Told a moment later, so that Postgres has the next batch before the answers leave.
                 asyncio.get_running_loop().call_soon(self._finish, batch, started)
 
     # --- endings ---------------------------------------------------------------------------------
 
     def _finish(self, batch: Batch, started: float) -> None:
-        """Tell everybody of a batch what became of his Change; one ear that fails hurts no other."""
+        """Tell everybody of a batch what became of his Change; one that fails hurts no other."""
         for submitted in batch.changes:
             self._unjoin(submitted)
             try:

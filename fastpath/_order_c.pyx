@@ -22,17 +22,23 @@ cdef enum:
     MEMBERS = 20
     KEY_CHARS = 40
     VALUE_CHARS = 500
+    URL_CHARS = 512
+    EXPIRES_IN_DIGITS = 7
 
     IN_NUMBER = 1
     IN_KEY = 2
     IN_TEXT = 4
     IN_SPACE = 8
+    IN_URL = 16
 
     NUMBER = 1
     AMOUNT = 2
     CURRENCY = 4
     SUBJECT = 8
     METADATA = 16
+    EXPIRES_IN = 32
+    NOTIFY_URL = 64
+    RETURN_URL = 128
     REQUIRED = 15
 
 if (
@@ -44,6 +50,8 @@ if (
     _order_terms.METADATA_MEMBERS_MAX,
     _order_terms.METADATA_KEY_CHARS_MAX,
     _order_terms.METADATA_VALUE_CHARS_MAX,
+    _order_terms.URL_CHARS_MAX,
+    _order_terms.EXPIRES_IN_DIGITS_MAX,
 ) != (
     BODY_BYTES,
     NUMBER_CHARS,
@@ -53,6 +61,8 @@ if (
     MEMBERS,
     KEY_CHARS,
     VALUE_CHARS,
+    URL_CHARS,
+    EXPIRES_IN_DIGITS,
 ):
     raise ImportError("fastpath._order_c was compiled for other limits; build it again")
 
@@ -71,6 +81,9 @@ cdef struct Order:
     Span amount
     Span currency
     Span subject
+    Span expires_in
+    Span notify_url
+    Span return_url
     Member[MEMBERS] members
     int member_count
     int seen
@@ -80,6 +93,7 @@ cdef unsigned char[256] CLASSES
 cdef object new_tuple = tuple.__new__
 cdef object plain_type = PlainOrder
 cdef str NO_METADATA = "{}"
+cdef str NOT_GIVEN = ""
 
 
 cdef void _fill_tables():
@@ -89,6 +103,8 @@ cdef void _fill_tables():
         # What is not ASCII was looked at before, as characters.
         if character >= 0x20 and character != 0x7F and character != c'"' and character != c"\\":
             CLASSES[character] |= IN_TEXT
+            if 0x21 <= character <= 0x7E:
+                CLASSES[character] |= IN_URL
     for character in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-|*.:/":
         CLASSES[character] |= IN_NUMBER
     for character in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-":
@@ -147,14 +163,20 @@ cdef bint _has_few_digits(Span span) noexcept:
     return digits <= SUBJECT_DIGITS
 
 
-cdef Bytes _amount(Bytes at, Bytes end, Span* span) noexcept:
+cdef Bytes _digits(Bytes at, Bytes end, Py_ssize_t most, Span* span) noexcept:
+    """Past 1 to `most` digits that begin with none of zero."""
     span.start = at
     while at < end and c"0" <= at[0] <= c"9":
         at += 1
     span.length = at - span.start
-    if not 1 <= span.length <= AMOUNT_DIGITS or span.start[0] == c"0":
+    if not 1 <= span.length <= most or span.start[0] == c"0":
         return NULL
     return at
+
+
+cdef Bytes _url(Bytes at, Bytes end, Span* span) noexcept:
+    at = _text(at, end, IN_URL, span)
+    return at if at != NULL and 1 <= span.length <= URL_CHARS else NULL
 
 
 cdef int _compare(Span a, Span b) noexcept:
@@ -210,6 +232,13 @@ cdef int _which(Span name) noexcept:
         return SUBJECT
     if name.length == 8 and memcmp(name.start, b"metadata", 8) == 0:
         return METADATA
+    if name.length == 10:
+        if memcmp(name.start, b"notify_url", 10) == 0:
+            return NOTIFY_URL
+        if memcmp(name.start, b"return_url", 10) == 0:
+            return RETURN_URL
+        if memcmp(name.start, b"expires_in", 10) == 0:
+            return EXPIRES_IN
     return 0
 
 
@@ -233,7 +262,13 @@ cdef Bytes _member(Bytes at, Bytes end, Order* order) noexcept:
         if not 1 <= order.number.length <= NUMBER_CHARS:
             return NULL
     elif which == AMOUNT:
-        at = _amount(at, end, &order.amount)
+        at = _digits(at, end, AMOUNT_DIGITS, &order.amount)
+    elif which == EXPIRES_IN:
+        at = _digits(at, end, EXPIRES_IN_DIGITS, &order.expires_in)
+    elif which == NOTIFY_URL:
+        at = _url(at, end, &order.notify_url)
+    elif which == RETURN_URL:
+        at = _url(at, end, &order.return_url)
     elif which == CURRENCY:
         at = _text(at, end, IN_KEY, &order.currency)
         if at == NULL or order.currency.length != 3:
@@ -317,11 +352,20 @@ cdef bytes _content(Order* order):
     out = _put(out, order.amount.start, order.amount.length)
     out = _put(out, b',"currency":', 12)
     out = _put_quoted(out, order.currency)
+    if order.seen & EXPIRES_IN:
+        out = _put(out, b',"expires_in":', 14)
+        out = _put(out, order.expires_in.start, order.expires_in.length)
     out = _put(out, b',"merchant_order_no":', 21)
     out = _put_quoted(out, order.number)
     if order.seen & METADATA:
         out = _put(out, b',"metadata":', 12)
         out = _put_members(out, order, False)
+    if order.seen & NOTIFY_URL:
+        out = _put(out, b',"notify_url":', 14)
+        out = _put_quoted(out, order.notify_url)
+    if order.seen & RETURN_URL:
+        out = _put(out, b',"return_url":', 14)
+        out = _put_quoted(out, order.return_url)
     out = _put(out, b',"subject":', 11)
     out = _put_quoted(out, order.subject)
     out[0] = c"}"
@@ -339,6 +383,15 @@ cdef str _str(Span span):
     return PyUnicode_DecodeUTF8(<const char*> span.start, span.length, NULL)
 
 
+cdef long long _value(Span span) noexcept:
+    """The number that at most twelve digits write."""
+    cdef long long value = 0
+    cdef Py_ssize_t index
+    for index in range(span.length):
+        value = value * 10 + (span.start[index] - c"0")
+    return value
+
+
 cdef bint _is_clean(str text) noexcept:
     """Whether no character beyond ASCII is a control character or ends a line."""
     cdef Py_UCS4 character
@@ -354,8 +407,6 @@ def read_order(body):
     cdef Bytes at
     cdef Bytes end
     cdef Bytes byte
-    cdef long long amount = 0
-    cdef Py_ssize_t index
     if type(body) is not bytes:
         raise wrong_type("body", "bytes", body)
     if PyBytes_GET_SIZE(body) > BODY_BYTES:
@@ -375,16 +426,17 @@ def read_order(body):
                 return None
         except UnicodeDecodeError:
             return None
-    for index in range(order.amount.length):
-        amount = amount * 10 + (order.amount.start[index] - c"0")
     return new_tuple(
         plain_type,
         (
             _str(order.number),
-            amount,
+            _value(order.amount),
             _str(order.currency),
             _str(order.subject),
             _metadata_text(&order),
+            _value(order.expires_in) if order.seen & EXPIRES_IN else 0,
+            _str(order.notify_url) if order.seen & NOTIFY_URL else NOT_GIVEN,
+            _str(order.return_url) if order.seen & RETURN_URL else NOT_GIVEN,
             _content(&order),
         ),
     )

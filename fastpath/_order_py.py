@@ -2,9 +2,10 @@
 
 Law. It reads the body of an order that raises no doubt, or says None. It never refuses and never
 repairs. Without a doubt is a JSON object (RFC 8259) in strict UTF-8, each member at most once, of
-exactly `merchant_order_no`, `amount`, `currency`, `subject` and perhaps `metadata`; texts without a
-backslash or control character, an amount in plain digits, and so few digits in the subject that
-none of it can be a card number. Everything else is somebody else's to read.
+exactly `merchant_order_no`, `amount`, `currency`, `subject` and perhaps `metadata`, `expires_in`,
+`notify_url` and `return_url`; texts without a backslash or control character, URLs of visible
+ASCII, numbers in plain digits, and so few digits in the subject that none of it can be a card
+number. Everything else is somebody else's to read.
 """
 
 import re
@@ -14,12 +15,14 @@ from fastpath._arguments import wrong_type
 from fastpath._order_terms import (
     AMOUNT_DIGITS_MAX,
     BODY_BYTES_MAX,
+    EXPIRES_IN_DIGITS_MAX,
     METADATA_KEY_CHARS_MAX,
     METADATA_MEMBERS_MAX,
     METADATA_VALUE_CHARS_MAX,
     NUMBER_CHARS_MAX,
     SUBJECT_CHARS_MAX,
     SUBJECT_DIGITS_MAX,
+    URL_CHARS_MAX,
     PlainOrder,
 )
 
@@ -34,6 +37,21 @@ _SUBJECT: Final = re.compile(f'"({_TEXT}{{1,{SUBJECT_CHARS_MAX}}})"')
 _KEY: Final = re.compile(f'"([A-Za-z0-9_.-]{{1,{METADATA_KEY_CHARS_MAX}}})"')
 _VALUE: Final = re.compile(f'"({_TEXT}{{0,{METADATA_VALUE_CHARS_MAX}}})"')
 _DIGITS: Final = re.compile("[0-9]")
+_EXPIRES_IN: Final = re.compile(f"[1-9][0-9]{{0,{EXPIRES_IN_DIGITS_MAX - 1}}}(?![0-9])")
+_URL: Final = re.compile(f'"([!#-\\[\\]-~]{{1,{URL_CHARS_MAX}}})"')
+
+_REQUIRED: Final = {
+    "merchant_order_no": _NUMBER,
+    "amount": _AMOUNT,
+    "currency": _CURRENCY,
+    "subject": _SUBJECT,
+}
+_PATTERNS: Final = {
+    **_REQUIRED,
+    "expires_in": _EXPIRES_IN,
+    "notify_url": _URL,
+    "return_url": _URL,
+}
 
 
 class _Doubt(Exception):
@@ -90,12 +108,6 @@ def read_order(body: bytes) -> PlainOrder | None:
 
 
 def _read(reader: _Reader) -> PlainOrder:
-    patterns = {
-        "merchant_order_no": _NUMBER,
-        "amount": _AMOUNT,
-        "currency": _CURRENCY,
-        "subject": _SUBJECT,
-    }
     found: dict[str, str] = {}
     members: dict[str, str] | None = None
     reader.sign("{")
@@ -104,29 +116,33 @@ def _read(reader: _Reader) -> PlainOrder:
         reader.sign(":")
         if name == "metadata" and members is None:
             members = _read_metadata(reader)
-        elif name in patterns and name not in found:
-            found[name] = reader.take(patterns[name])
+        elif name in _PATTERNS and name not in found:
+            found[name] = reader.take(_PATTERNS[name])
         else:
             raise _Doubt
         if reader.sign(",}") == "}":
             break
     reader.end()
-    if len(found) != len(patterns) or len(_DIGITS.findall(found["subject"])) > SUBJECT_DIGITS_MAX:
+    if (
+        not _REQUIRED.keys() <= found.keys()
+        or len(_DIGITS.findall(found["subject"])) > SUBJECT_DIGITS_MAX
+    ):
         raise _Doubt
     metadata = "{}" if members is None else _object(members)
-    parts = [
-        f'"amount":{found["amount"]}',
-        f'"currency":"{found["currency"]}"',
-        f'"merchant_order_no":"{found["merchant_order_no"]}"',
-        *([] if members is None else [f'"metadata":{_object(dict(sorted(members.items())))}']),
-        f'"subject":"{found["subject"]}"',
-    ]
+    values = {name: f'"{value}"' for name, value in found.items()}
+    values |= {name: found[name] for name in ("amount", "expires_in") if name in found}
+    if members is not None:
+        values["metadata"] = _object(dict(sorted(members.items())))
+    parts = [f'"{name}":{value}' for name, value in sorted(values.items())]
     return PlainOrder(
         merchant_order_no=found["merchant_order_no"],
         amount=int(found["amount"]),
         currency=found["currency"],
         subject=found["subject"],
         metadata=metadata,
+        expires_in=int(found.get("expires_in", "0")),
+        notify_url=found.get("notify_url", ""),
+        return_url=found.get("return_url", ""),
         content=f"{{{','.join(parts)}}}".encode(),
     )
 

@@ -15,10 +15,12 @@ SUBJECT_DIGITS_MAX: Final = 12
 METADATA_MEMBERS_MAX: Final = 20
 METADATA_KEY_CHARS_MAX: Final = 40
 METADATA_VALUE_CHARS_MAX: Final = 500
+URL_CHARS_MAX: Final = 512
+EXPIRES_IN_DIGITS_MAX: Final = 7
 
 
 class PlainOrder(NamedTuple):
-    """An order without a doubt: a number, an amount, a currency, a subject, perhaps metadata."""
+    """An order without a doubt: number, amount, currency, subject, and perhaps the rest."""
 
     merchant_order_no: str
     """1 to 64 of `A-Za-z0-9_-|*.:/`."""
@@ -30,5 +32,11 @@ class PlainOrder(NamedTuple):
     """1 to 127 characters."""
     metadata: str
     """JSON text of an object of texts, its members in the order of the body; `{}` if not given."""
+    expires_in: int
+    """Seconds, 1 to 9999999 (what the API allows is the caller's to know); 0 if not given."""
+    notify_url: str
+    """1 to 512 of visible ASCII, not looked at further; empty if not given."""
+    return_url: str
+    """As `notify_url`."""
     content: bytes
     """The body's value in one form: no white space, members sorted by name."""

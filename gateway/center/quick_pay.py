@@ -1,6 +1,6 @@
 """Quick pay: an order without a doubt becomes a payment without a coroutine.
 
-Law: the same decision as `Pay.create`, for orders that name no method and no customer. The payment
+Law: the same decision as `Pay.create`, for orders without method and customer. The payment
 is submitted as it will be stored; if it cannot be written so (its number exists, its merchant is
 being moved), the very same payment is decided again as a Change, the long way. Whoever asked is
 called when it has come to its end, once.
@@ -16,13 +16,19 @@ from gateway.center.pay import Created, Pay
 from gateway.center.ports import Directory
 from gateway.domain import payment as payments
 from gateway.domain.change import Change, Writes
+from gateway.domain.errors import TillgateError
 from gateway.domain.fresh import FreshPayment
 from gateway.domain.idempotency import Numbered
 from gateway.domain.money import is_currency
-from gateway.domain.payment import EXPIRES_IN_DEFAULT_S, Payment
+from gateway.domain.payment import (
+    EXPIRES_IN_DEFAULT_S,
+    EXPIRES_IN_MAX_S,
+    EXPIRES_IN_MIN_S,
+    Payment,
+)
+from gateway.domain.urls import check_url
 
 OPERATION = b"create_payment\n/v1/payments\n"
-EXPIRES_IN_MS = EXPIRES_IN_DEFAULT_S * 1000
 
 
 class QuickClock(Protocol):
@@ -128,16 +134,24 @@ class QuickPay:
     def create(
         self, merchant_id: str, order: PlainOrder, *, actor: str, request_id: str, asker: Asker
     ) -> bool:
-        """Submit a payment; False if the order is in doubt after all (no such currency).
+        """Submit a payment; False if the order is in doubt after all (no such currency, a URL).
 
         Raises `overloaded` and `shard_unavailable`.
         """
-        number, amount, currency, subject, metadata, body = order
-        if not is_currency(currency):
+        number, amount, currency, subject, metadata, expires_in, notify_url, return_url, body = (
+            order
+        )
+        expires_in = expires_in or EXPIRES_IN_DEFAULT_S
+        if not (
+            is_currency(currency)
+            and EXPIRES_IN_MIN_S <= expires_in <= EXPIRES_IN_MAX_S
+            and (not notify_url or self._may_be_called(notify_url))
+            and (not return_url or self._may_be_called(return_url))
+        ):
             return False
         payment_id, payment_hex = self._ids.make_with_digits("pay", merchant_id)
         created_ms = self._clock.business_ms()
-        expires_ms = created_ms + EXPIRES_IN_MS
+        expires_ms = created_ms + expires_in * 1000
         fingerprints = self._directory.fingerprints
         content = OPERATION + body
         data = payments.fresh_view(
@@ -146,6 +160,8 @@ class QuickPay:
             amount=amount,
             currency=currency,
             subject=subject,
+            return_url=return_url or None,
+            notify_url=notify_url or None,
             metadata=metadata,
             created_ms=created_ms,
             expires_ms=expires_ms,
@@ -165,14 +181,21 @@ class QuickPay:
             "automatic",
             created_ms,
             expires_ms,
-            None,
-            None,
+            return_url or None,
+            notify_url or None,
             metadata,
             actor,
             request_id,
             data,
         )
         self._books.submit_quick(QuickCreate(fresh, content, self._pay, asker))
+        return True
+
+    def _may_be_called(self, url: str) -> bool:
+        try:
+            check_url(url, sandbox=not self._livemode, param=None)
+        except TillgateError:
+            return False
         return True
 
 

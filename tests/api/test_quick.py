@@ -80,6 +80,8 @@ def comparable(answer: RawAnswer) -> tuple[int, list[str], dict[str, Any]]:
         {"metadata": {"b": "2", "a": "茶", "z": ""}},
         {"metadata": {}},
         {"amount": 999_999_999_999, "currency": "JPY"},
+        {"expires_in": 600, "return_url": "https://a.example/b?c=d"},
+        {"notify_url": "http://127.0.0.1:9/told", "metadata": {"k": "v"}},
     ],
 )
 async def test_a_plain_create_is_answered_as_the_careful_way_does(
@@ -146,8 +148,8 @@ async def test_equal_creates_at_once_make_one_payment(api: Api, merchant: Caller
     "more",
     [
         {"method": "alipay_qr"},
-        {"expires_in": 600},
-        {"notify_url": "http://127.0.0.1:9/"},
+        {"expires_in": 59},
+        {"notify_url": "http://a.example/"},
         {"customer": {"id": "c"}},
         {"unknown": 1},
         {"amount": 0},

@@ -31,6 +31,9 @@ def test_a_plain_order_is_read(order: ModuleType) -> None:
         "CNY",
         "Tea",
         "{}",
+        0,
+        "",
+        "",
         b'{"amount":1234,"currency":"CNY","merchant_order_no":"A-1","subject":"Tea"}',
     )
 
@@ -45,6 +48,21 @@ def test_empty_metadata_is_part_of_the_content(order: ModuleType) -> None:
     read = order.read_order(body(metadata={}))
     assert read.metadata == "{}"
     assert b'"merchant_order_no":"A-1","metadata":{},"subject"' in read.content
+
+
+def test_everything_that_may_be_given_is_in_the_content(order: ModuleType) -> None:
+    more = {"return_url": "https://a.example/b?c=d", "expires_in": 600, "notify_url": "http://x"}
+    read = order.read_order(body(metadata={"k": "v"}, **more))
+    assert (read.expires_in, read.notify_url, read.return_url) == (
+        600,
+        "http://x",
+        more["return_url"],
+    )
+    assert read.content == (
+        b'{"amount":1234,"currency":"CNY","expires_in":600,"merchant_order_no":"A-1",'
+        b'"metadata":{"k":"v"},"notify_url":"http://x","return_url":"https://a.example/b?c=d",'
+        b'"subject":"Tea"}'
+    )
 
 
 def test_white_space_and_order_do_not_count(order: ModuleType) -> None:
@@ -121,8 +139,16 @@ def test_subjects(order: ModuleType, subject: str, taken: bool) -> None:
         body(subject=None),
         body(subject="x\x00"),
         body(method="alipay_qr"),
-        body(notify_url="https://a.example/"),
-        body(expires_in=600),
+        body(notify_url=""),
+        body(notify_url="https://a.example/ b"),
+        body(notify_url="https://a.example/\u00e9"),
+        body(notify_url="https://a.example/\\"),
+        body(return_url="x" * 513),
+        body(return_url=None),
+        body(expires_in=0),
+        body(expires_in=10_000_000),
+        body(expires_in="600"),
+        body(expires_in=None),
         body(unknown="x"),
         body(metadata=None),
         body(metadata=[]),
@@ -167,6 +193,7 @@ def test_limits(order: ModuleType) -> None:
     assert order.read_order(body(metadata={"k" * 40: "茶" * 500})) is not None
     assert order.read_order(body(amount=999_999_999_999)).amount == 999_999_999_999
     assert order.read_order(body(merchant_order_no="aZ9_-|*.:/" + "x" * 54)) is not None
+    assert order.read_order(body(notify_url="x" * 512, expires_in=9_999_999)) is not None
     room = b" " * (BODY_BYTES_MAX - len(body()))
     assert order.read_order(body() + room) is not None
     assert order.read_order(body() + room + b" ") is None

@@ -32,7 +32,7 @@ metadata = st.dictionaries(st.text("aZ0_.-", min_size=1, max_size=6), plain_text
 values = st.one_of(
     texts, st.integers(), st.floats(), st.none(), st.booleans(), metadata, st.lists(texts)
 )
-NAMES = ("merchant_order_no", "amount", "currency", "subject", "metadata")
+NAMES = ("merchant_order_no", "amount", "currency", "subject", "metadata", "expires_in")
 
 
 @st.composite
@@ -46,6 +46,10 @@ def bodies(draw: st.DrawFn) -> bytes:
     }
     if draw(st.booleans()):
         likely["metadata"] = draw(metadata)
+    if draw(st.booleans()):
+        likely["expires_in"] = draw(st.integers(0, 10**8))
+    for name in draw(st.sets(st.sampled_from(["notify_url", "return_url"]))):
+        likely[name] = draw(st.one_of(st.text('az:/?#[]@!~\\"', max_size=20), texts))
     for _ in range(draw(st.integers(0, 1))):
         likely[draw(st.one_of(st.sampled_from(NAMES), texts))] = draw(values)
     members = draw(st.permutations(list(likely.items())))

@@ -28,7 +28,7 @@ class Views(Protocol):
 
 
 class QuickCreatePayment:
-    """`POST /v1/payments` without method, URLs and customer."""
+    """`POST /v1/payments` without method and customer."""
 
     name = "create_payment"
     scope = "payments.write"

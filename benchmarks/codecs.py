@@ -16,7 +16,7 @@ from aiohttp import web
 from benchmarks import processes
 from benchmarks.finding import Cell, Finding, Table
 from benchmarks.load import RunVoid
-from benchmarks.pretend import Pretend, open_simulators, pretend_channels, sent
+from benchmarks.pretend import SIGNING, Pretend, open_simulators, pretend_channels, sent
 from benchmarks.stage import Stage
 from benchmarks.stopwatch import NS_PER_S, Call, nanoseconds
 from gateway.channels.codec import HandedOut, Paid, VerifiedCallback
@@ -94,7 +94,8 @@ async def measure(stage: Stage) -> Finding:
         open_simulators(plan.folder / NAME, core=plan.cores.rest) as (url, _),
         listening(port) as came,
     ):
-        for channel in await pretend_channels(url, notify_url=f"http://127.0.0.1:{port}/notify"):
+        notify_url = f"http://127.0.0.1:{port}/notify"
+        for channel in await pretend_channels(url, notify_url=notify_url, methods=SIGNING):
             calls = await calls_of(channel, url, came)
             for what, ns in nanoseconds(calls, quick=plan.quick).items():
                 rows.append([channel.codec.name, what, round(ns / 1000, 1), round(NS_PER_S / ns)])

@@ -25,6 +25,8 @@ from gateway.sandbox import keys
 
 # Channels whose orders are taken by one request, and the way to pay that hands out a code.
 METHODS = {"alipay": "alipay_qr", "wechat": "wechat_native"}
+# The channels whose messages are signed with RSA: what their codecs cost is worth knowing.
+SIGNING = METHODS | {"unionpay": "unionpay_qr"}
 PRIVATE_KEY = "merchant_private_key"
 SUBJECT = "Green tea, 250 g"
 EXPIRES_IN = timedelta(hours=2)
@@ -72,20 +74,22 @@ async def open_simulators(folder: Path, *, core: int) -> AsyncIterator[tuple[str
         yield f"http://127.0.0.1:{port}", Target(pids=(process.pid,), port=port)
 
 
-async def pretend_channels(url: str, *, notify_url: str) -> list[Pretend]:
-    """Every channel of `METHODS` that has a codec and a simulator here."""
+async def pretend_channels(
+    url: str, *, notify_url: str, methods: Mapping[str, str] = METHODS
+) -> list[Pretend]:
+    """Every channel of `methods` that has a codec and a simulator here."""
     registry = load_registry()
     async with aiohttp.ClientSession() as session, session.get(url + "/healthz") as answer:
         simulated = set((await answer.json())["channels"])
     found = []
-    for name in METHODS:
+    for name, method in methods.items():
         codec = registry.codec(name)
         if codec is not None and name in simulated:
-            found.append(await _opened(url, codec, notify_url))
+            found.append(await _opened(url, codec, method, notify_url))
     return found
 
 
-async def _opened(url: str, codec: Codec, notify_url: str) -> Pretend:
+async def _opened(url: str, codec: Codec, method: str, notify_url: str) -> Pretend:
     pem = keys.new_private_pem()
     public = keys.public_pem(keys.load_private(pem).public_key())
     body = {"channel": codec.name, "merchant_public_key": public}
@@ -108,7 +112,7 @@ async def _opened(url: str, codec: Codec, notify_url: str) -> Pretend:
         notify_url=notify_url,
         credentials=credentials,
     )
-    return Pretend(codec, account, METHODS[codec.name])
+    return Pretend(codec, account, method)
 
 
 def raw_of(request: HttpRequest) -> bytes:
@@ -131,4 +135,5 @@ async def sent(request: HttpRequest) -> HttpResponse:
         ) as answer,
     ):
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return HttpResponse(answer.status, headers, await answer.read())
+        body = await answer.read()
+        return HttpResponse(answer.status, headers, body, received_at=datetime.now(UTC))

@@ -17,6 +17,7 @@ Source: Alipay open platform, "sign and verify"; behaviour of its official SDKs.
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -207,7 +208,7 @@ def _string_member(members: dict[str, bytes], name: str) -> str | None:
 Form = dict[bytes, bytes]
 """Parameters of a notification, percent-decoded once, still in the sender's charset."""
 
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_form(body: bytes) -> Form:
@@ -278,11 +279,9 @@ def verify_notification(form: Form, public_key: str, *, keep_sign_type: bool = F
 
 
 def _form_decode(text: bytes) -> bytes:
-    return _ESCAPE.sub(_escaped_byte, text.replace(b"+", b" "))
-
-
-def _escaped_byte(escape: re.Match[bytes]) -> bytes:
-    digits = escape.group(1)
-    if digits is None:
+    text = text.replace(b"+", b" ")
+    if b"%" not in text:
+        return text
+    if _NO_ESCAPE.search(text):
         raise TextMalformed("a % of the form is no escape")
-    return bytes((int(digits, 16),))
+    return unquote_to_bytes(text)

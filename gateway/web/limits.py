@@ -261,14 +261,14 @@ class Connection(web.RequestHandler):
         """The request was not taken after all; nothing was done."""
         self._is_quick = False
 
-    def end_quick(self, answer: bytes) -> None:
-        """Send the answer, then read what came meanwhile."""
+    def end_quick(self, answer: bytes, *, close: bool) -> None:
+        """Send the answer, then close, or read what came meanwhile."""
         self._is_quick = False
         transport = self.transport
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        if self._close:
+        if self._close or close:
             self.force_close()
             return
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout

@@ -79,6 +79,8 @@ class Exchange:
 
     def answer(self, status_line: str, body: str, headers: str = "") -> None:
         """Answer with JSON text; `status_line` and `headers` as they go over the wire."""
+        if self._lane.is_closed:
+            headers += "Connection: close\r\n"
         length = len(body) if body.isascii() else len(body.encode())
         text = (
             f"{status_line}\r\nDate: {date().decode()}\r\nRequest-Id: {self.request_id}\r\n"
@@ -88,6 +90,8 @@ class Exchange:
 
     def reply(self, reply: Reply) -> None:
         """Answer with a reply of the careful way."""
+        if self._lane.is_closed:
+            reply.force_close()
         self._lane.end(self, reply.status, reply.encode(self))
 
     def refuse(self, error: TillgateError) -> None:
@@ -210,7 +214,7 @@ class QuickLane:
                 self._observe(exchange.door.name, exchange.method, status, exchange.seconds)
             except Exception as error:
                 self.report_error(exchange, error)
-        exchange.connection.end_quick(answer)
+        exchange.connection.end_quick(answer, close=self.is_closed)
         if self.is_closed and self.on_quiet is not None:
             self.on_quiet()
 

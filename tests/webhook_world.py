@@ -246,7 +246,7 @@ class WebhookWorld:
             decide=decide,
             needs=(number,),
             number=number,
-            fresh=None if rows else fresh,
+            foreseen=None if rows else fresh,
         )
 
     async def pay(self, merchant_id: str, **more: Any) -> Payment:

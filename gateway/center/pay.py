@@ -179,7 +179,7 @@ class Pay:
         """The Change that writes a new payment, or finds what its number made before."""
         number = Need("payment_no", payment.merchant_order_no)
         seal = self._sealing(customer, payment)
-        fresh = _written(payment, attempt) if seal is None else None
+        foreseen = _written(payment, attempt) if seal is None else None
 
         def decide(rows: Rows) -> Writes:
             existing = rows.get(number)
@@ -198,7 +198,7 @@ class Pay:
             decide=decide,
             needs=(number,) if seal is None else (number, seal.key.place),
             number=number,
-            fresh=fresh,
+            foreseen=foreseen,
         )
 
     def _repeated(

@@ -9,16 +9,19 @@ version is the one that was loaded.
 A Change may be run again when the answer to its COMMIT was lost: `decide` recognises its own
 earlier commit by the ids it was born with, and answers as it did then.
 
-A create names the number that must be new (`number`) and what it writes if so (`fresh`); when all
-Changes of a transaction are such creates, nothing needs to be read first.
+A Change may be foreseen: it carries what it writes if everything is still as it was seen, which the
+database judges by versions and keys. A transaction of such Changes reads nothing first; if one was
+wrong nothing is kept, and all are decided on the rows. A create foresees that its number is new.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from gateway.domain.errors import TillgateError
 from gateway.domain.events import Line
 from gateway.domain.ledger import Account, Entry
 
@@ -75,7 +78,9 @@ class Change(Struct, frozen=True, kw_only=True):
     """One unit of work for the committer.
 
     `actor` is the key, worker or channel that caused it, `at` the business time; `accounts` are
-    the (code, currency) of the ledger accounts that its entries may touch.
+    the (code, currency) of the ledger accounts that its entries may touch. `number` is what a
+    create needs to be new; `foreseen` is what it writes if the rows `seen` are as they were and no
+    other row of it exists.
     """
 
     merchant_id: str
@@ -86,4 +91,46 @@ class Change(Struct, frozen=True, kw_only=True):
     needs: tuple[Need, ...] = ()
     accounts: tuple[tuple[str, str], ...] = ()
     number: Need | None = None
-    fresh: Writes | None = None
+    foreseen: Writes | None = None
+    seen: tuple[Row, ...] = ()
+
+
+class Unforeseen(Exception):
+    """A decision asked for what nobody has looked at."""
+
+
+class SeenRows:
+    """Rows as they were read; `absent` are those that were looked for and not found."""
+
+    def __init__(self, rows: Sequence[Row], absent: Collection[Need]) -> None:
+        self._rows = {row.place: row for row in rows}
+        self._absent = absent
+
+    def get(self, need: Need) -> Any:
+        """The row, or None where it was absent. Raises `Unforeseen`."""
+        row = self._rows.get(need)
+        if row is None and need not in self._absent:
+            raise Unforeseen(need)
+        return row
+
+    def account(self, code: str, currency: str) -> Account:
+        """Nobody looks at accounts beforehand: raises `Unforeseen`."""
+        raise Unforeseen(code, currency)
+
+
+def foreseen(change: Change, rows: Sequence[Row], absent: Collection[Need] = ()) -> Change:
+    """The Change with what it writes if `rows` are as they were read; as it is if that is open.
+
+    What is `absent` must be so by a key of a row that it writes, or by the version of one of
+    `rows`.
+    """
+    try:
+        writes = change.decide(SeenRows(rows, absent))
+    except (Unforeseen, TillgateError):
+        return change
+    known = {id(row) for row in rows}
+    made = tuple(row for row in writes.rows if id(row) not in known)
+    if writes.touched or not made:
+        return change
+    writes = replace(writes, rows=made)
+    return replace(change, foreseen=writes, seen=tuple(rows))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import JSON, Load, Table, by_id, id_codec
+from gateway.adapters.postgres.tables import Load, Table, by_id
 from gateway.domain.attempt import Attempt
 
 SQL = load(__file__)
@@ -21,14 +21,11 @@ def _number_arrays(keys: Sequence[str]) -> list[list[Any]]:
 TABLE = Table(
     "attempt",
     Attempt,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("att"),
-        "payment_id": id_codec("pay"),
-        "method_options": JSON,
-        "channel_account_id": id_codec("cac"),
-        "next_action": JSON,
-        "error": JSON,
+    prefixes={
+        "merchant_id": "mch",
+        "id": "att",
+        "payment_id": "pay",
+        "channel_account_id": "cac",
     },
     loads={
         "attempt": by_id(SQL["load_by_id"]),

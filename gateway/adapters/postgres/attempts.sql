@@ -28,36 +28,26 @@ insert into attempts (
     channel_order_no, next_action, error, handed_out, close_sent, sends, queries, not_found,
     held, answers, sent_at, version
 )
-select * from unnest(
-    :merchant_id::uuid[], :attempt_id::uuid[], :payment_id::uuid[], :number::integer[],
-    :method::text[], :method_options::jsonb[], :channel::text[], :channel_account_id::uuid[],
-    :amount::bigint[], :currency::text[], :status::text[], :created_at::timestamptz[],
-    :expires_at::timestamptz[], :due_at::timestamptz[], :channel_order_no::text[],
-    :next_action::jsonb[], :error::jsonb[], :handed_out::boolean[], :close_sent::boolean[],
-    :sends::integer[], :queries::integer[], :not_found::integer[], :held::boolean[],
-    :answers::integer[], :sent_at::timestamptz[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::uuid, f[4]::integer, f[5], f[6]::jsonb, f[7], f[8]::uuid,
+    f[9]::bigint, f[10], f[11], f[12]::timestamptz, f[13]::timestamptz, f[14]::timestamptz, f[15],
+    f[16]::jsonb, f[17]::jsonb, f[18]::boolean, f[19]::boolean, f[20]::integer, f[21]::integer,
+    f[22]::integer, f[23]::boolean, f[24]::integer, f[25]::timestamptz, f[26]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: update
 -- The changed attempts, each only where its stored version is the one that was loaded.
 update attempts a set
-    method_options = k.method_options, status = k.status, due_at = k.due_at,
-    channel_order_no = k.channel_order_no, next_action = k.next_action, error = k.error,
-    handed_out = k.handed_out, close_sent = k.close_sent, sends = k.sends, queries = k.queries,
-    not_found = k.not_found, held = k.held, answers = k.answers, sent_at = k.sent_at,
-    version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :method_options::jsonb[],
-    :status::text[], :due_at::timestamptz[], :channel_order_no::text[], :next_action::jsonb[],
-    :error::jsonb[], :handed_out::boolean[], :close_sent::boolean[], :sends::integer[],
-    :queries::integer[], :not_found::integer[], :held::boolean[], :answers::integer[],
-    :sent_at::timestamptz[], :version::bigint[]
-) as k (
-    merchant_id, key, loaded, method_options, status, due_at, channel_order_no, next_action,
-    error, handed_out, close_sent, sends, queries, not_found, held, answers, sent_at, version
-)
-where a.merchant_id = k.merchant_id and a.attempt_id = k.key and a.version = k.loaded
+    method_options = f[4]::jsonb, status = f[5], due_at = f[6]::timestamptz,
+    channel_order_no = f[7], next_action = f[8]::jsonb, error = f[9]::jsonb,
+    handed_out = f[10]::boolean, close_sent = f[11]::boolean, sends = f[12]::integer,
+    queries = f[13]::integer, not_found = f[14]::integer, held = f[15]::boolean,
+    answers = f[16]::integer, sent_at = f[17]::timestamptz, version = f[18]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where a.merchant_id = f[1]::uuid and a.attempt_id = f[2]::uuid and a.version = f[3]::bigint
 returning 1;
 
 -- name: read_by_id

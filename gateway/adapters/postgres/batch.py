@@ -1,29 +1,26 @@
 """One transaction's worth of Changes: what it loads, decides and writes.
 
 Law: a batch knows rows, not connections' fate; the long way is given a connection inside a
-transaction and leaves COMMIT to `lane.py`, the short way is one statement that commits itself.
+transaction and leaves COMMIT to `lane.py`, the short ways are one statement that commits itself.
 Decisions see the rows as the Changes before them in the batch left them, and each row is written
 once.
 """
 
 import logging
-from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
 
 import asyncpg
 from msgspec.structs import replace
 
 from gateway.adapters.postgres import fresh, ledger
-from gateway.adapters.postgres.journal import Told
-from gateway.adapters.postgres.journal import arrays as journal_arrays
-from gateway.adapters.postgres.journal import insert as insert_journal
 from gateway.adapters.postgres.merchant_rows import BY_KIND, LOADS, MerchantRows
-from gateway.adapters.postgres.statements import Statement, chain, load
-from gateway.adapters.postgres.submitted import NOTHING, Submitted
-from gateway.domain import ids
+from gateway.adapters.postgres.statements import load
+from gateway.adapters.postgres.submitted import Submitted
+from gateway.adapters.postgres.writing import GuardLost, Writing
+from gateway.domain import chart, ids
 from gateway.domain.change import Change, Need
 from gateway.domain.errors import TillgateError
+from gateway.domain.events import Line
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
 from gateway.domain.lifecycle import IllegalTransition
 from gateway.domain.payment import Payment
@@ -41,10 +38,6 @@ class BatchRefused(Exception):
         self.error = error
 
 
-class GuardLost(Exception):
-    """A guarded write hit fewer rows than it was given: somebody wrote without the head."""
-
-
 _place_of = attrgetter("place")
 
 
@@ -53,20 +46,25 @@ class Batch:
 
     def __init__(self, changes: list[Submitted]) -> None:
         self.changes = changes
-        self.went_short = False
+        self.way = "decide"
+        self._writing = Writing()
         self._merchants: dict[str, MerchantRows] = {}
         self._dirty: dict[tuple[str, Need], None] = {}
         self._touched: dict[tuple[str, Need], None] = {}
-        self._entries: list[tuple[Entry, tuple[Booked, ...]]] = []
-        self._told: list[Told] = []
-        self._seqs: dict[str, int] = {}
+        self._places: dict[tuple[str, Need], int] = {}
+        self._bases: dict[str, int] = {}
 
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be read first: all are new payments."""
         return all(each.fresh is not None for each in self.changes)
 
-    # --- the short way ---------------------------------------------------------------------------
+    @property
+    def is_foreseen(self) -> bool:
+        """Whether nothing has to be read first: all were decided on rows that were seen."""
+        return all(each.foreseen is not None for each in self.changes)
+
+    # --- the short ways --------------------------------------------------------------------------
 
     async def create(self, connection: asyncpg.Connection) -> bool:
         """Write and commit a batch of new payments in one statement, outside a transaction.
@@ -77,37 +75,56 @@ class Batch:
         payments = [each.fresh for each in ordered if each.fresh is not None]
         if not await fresh.create(connection, payments):
             return False
-        self.went_short = True
+        self.way = "create"
         for submitted in ordered:
             submitted.wrote_fresh()
+        return True
+
+    async def write_foreseen(self, connection: asyncpg.Connection) -> bool:
+        """Write and commit what was foreseen in one statement, outside a transaction.
+
+        False, and nothing is written, if anything is not as it was seen.
+        """
+        writing, accounts = Writing(), _Movements()
+        places = []
+        try:
+            for submitted in self.changes:
+                places.append(_write_foreseen(writing, accounts, submitted.change))
+            for account, before in accounts.changed():
+                writing.move(account, before)
+            bases = await writing.execute(connection)
+        except (GuardLost, BookBroken, asyncpg.IntegrityConstraintViolationError):
+            return False
+        self.way = "foreseen"
+        for submitted, told in zip(self.changes, places, strict=True):
+            submitted.wrote_foreseen(bases[submitted.merchant_id], told)
         return True
 
     # --- the long way ----------------------------------------------------------------------------
 
     async def decide_and_write(self, connection: asyncpg.Connection) -> str:
-        """Take the heads, load, decide each Change again, write what was decided."""
-        self.went_short = False
-        transaction = await self._take_heads(connection)
+        """Hold the heads, load, decide each Change again, write what was decided."""
+        transaction = await self._hold_heads(connection)
         alive = [each for each in self.changes if each.error is None]
         await self._load(connection, alive)
         for submitted in alive:
             self._decide(submitted)
         await self._write(connection)
+        for submitted in alive:
+            submitted.settle()
         return transaction
 
-    async def _take_heads(self, connection: asyncpg.Connection) -> str:
+    async def _hold_heads(self, connection: asyncpg.Connection) -> str:
         merchants = sorted({each.merchant_id for each in self.changes})
         records = await connection.fetch(
-            SQL["take_heads"].text, [ids.to_hex(merchant) for merchant in merchants]
+            SQL["hold_heads"].text, [ids.to_hex(merchant) for merchant in merchants]
         )
         for record in records:
             merchant = ids.from_uuid("mch", record["merchant_id"])
             self._merchants[merchant] = MerchantRows(merchant)
-            self._seqs[merchant] = record["seq"]
+            self._bases[merchant] = record["seq"]
         for submitted in self.changes:
-            submitted.writes = NOTHING
-            submitted.types = ()
-            submitted.error = None
+            submitted.begin_again()
             if submitted.merchant_id not in self._merchants:
                 submitted.error = TillgateError(
                     "shard_unavailable", "The merchant is being moved; nothing was recorded."
@@ -141,8 +158,7 @@ class Batch:
             for account in await ledger.load_accounts(connection, sorted(accounts)):
                 rows = self._merchants[account.merchant_id]
                 key = (account.code, account.currency)
-                rows.accounts[key] = account
-                rows.accounts_loaded[key] = account.postings
+                rows.accounts[key] = rows.accounts_loaded[key] = account
 
     def _decide(self, submitted: Submitted) -> None:
         """Decide a Change on the present rows; one that fails leaves no trace."""
@@ -168,81 +184,107 @@ class Batch:
                 self._dirty[(change.merchant_id, row.place)] = None
         for place in writes.touched:
             self._touched[(change.merchant_id, place)] = None
-        self._entries.extend(entries)
-        self._told.extend([self._tell(rows, change, line) for line in writes.lines])
-        submitted.types = [line.type for line in writes.lines]
-        submitted.writes = writes
-        submitted.rows = rows
+        for entry, booked in entries:
+            self._writing.post(entry, [_since(rows, each) for each in booked])
+        for line in writes.lines:
+            self._tell(rows, change, line)
+        submitted.decided(writes, rows)
 
-    def _tell(self, rows: MerchantRows, change: Change, line: Any) -> Told:
+    def _tell(self, rows: MerchantRows, change: Change, line: Line) -> None:
         """Give a line its sequence, and its payment the way back to it."""
-        seq = self._seqs[change.merchant_id] = self._seqs[change.merchant_id] + 1
-        prior = None
+        prior = place = None
         if line.payment_id is not None:
             place = Need("payment", line.payment_id)
-            payment: Payment = rows.rows[place]
-            prior = payment.last_sequence or None
-            rows.rows[place] = replace(payment, last_sequence=seq)
             if (change.merchant_id, place) not in self._dirty:
                 raise GuardLost("a line about a payment whose row is not written")
-        return Told(change, line, seq, prior)
+            prior = rows.rows[place].last_sequence or None
+        number = self._writing.tell(change, line, prior)
+        if place is not None:
+            self._places[(change.merchant_id, place)] = number
+            sequence = self._bases[change.merchant_id] + number
+            rows.rows[place] = replace(rows.rows[place], last_sequence=sequence)
 
     async def _write(self, connection: asyncpg.Connection) -> None:
-        statements: list[Statement] = []
-        arguments: list[list[Any]] = []
-        expected: list[int] = []
-
-        def add(statement: Statement, arrays: Iterable[list[Any]], count: int) -> None:
-            statements.append(statement)
-            arguments.extend(arrays)
-            expected.append(count)
-
-        by_table: dict[str, list[tuple[Any, int | None]]] = {}
+        writing = self._writing
         for merchant, place in self._dirty:
             rows = self._merchants[merchant]
-            by_table.setdefault(place.kind, []).append((rows.rows[place], rows.loaded.get(place)))
-        for kind, pairs in by_table.items():
-            table = BY_KIND[kind]
-            new = [row for row, loaded in pairs if loaded is None]
-            old = [(row, loaded) for row, loaded in pairs if loaded is not None]
-            if new:
-                add(table.insert, table.insert_arrays(new), len(new))
-            if old:
-                if table.update is None:
-                    raise GuardLost(f"{kind} rows are never changed")
-                arrays = table.update_arrays([row for row, _ in old], [v for _, v in old])
-                add(table.update, arrays, len(old))
-        self._add_touches(add)
-        for statement, arrays, count in ledger.writes(self._entries, self._changed_accounts()):
-            add(statement, arrays, count)
-        if self._told:
-            add(insert_journal, journal_arrays(self._told), len(self._told))
-            moved = sorted({told.change.merchant_id for told in self._told})
-            seqs = [self._seqs[merchant] for merchant in moved]
-            add(SQL["count_heads"], [[ids.to_hex(m) for m in moved], seqs], len(moved))
-        if not statements:
-            return
-        record = await connection.fetchrow(chain(statements), *arguments)
-        if list(record) != expected:
-            raise GuardLost(f"expected {expected} rows, wrote {list(record)}")
-
-    def _add_touches(self, add: Any) -> None:
-        by_kind: dict[str, list[tuple[str, str]]] = {}
+            writing.write(
+                BY_KIND[place.kind],
+                rows.rows[place],
+                loaded=rows.loaded.get(place),
+                sequence=self._places.get((merchant, place)),
+            )
         for merchant, place in self._touched:
             if (merchant, place) not in self._dirty:
-                by_kind.setdefault(place.kind, []).append((merchant, place.key))
-        for kind, pairs in by_kind.items():
-            touch = BY_KIND[kind].touch
-            if touch is None:
-                raise GuardLost(f"{kind} rows count no repeats")
-            arrays = [[ids.to_hex(m) for m, _ in pairs], [ids.to_hex(key) for _, key in pairs]]
-            add(touch, arrays, len(pairs))
-
-    def _changed_accounts(self) -> list[tuple[Account, int | None]]:
-        changed = []
+                writing.touch(BY_KIND[place.kind], merchant, place.key)
         for rows in self._merchants.values():
             for key, account in rows.accounts.items():
-                loaded = rows.accounts_loaded.get(key)
-                if account.postings != (loaded or 0):
-                    changed.append((account, loaded))
-        return changed
+                before = rows.accounts_loaded.get(key)
+                if account.postings != (0 if before is None else before.postings):
+                    writing.move(account, before)
+        if not writing.is_empty:
+            await writing.execute(connection)
+
+
+def _since(rows: MerchantRows, booked: Booked) -> Booked:
+    """A posting whose balances and numbers count from what the accounts were loaded at."""
+    posting = booked.posting
+    debit = rows.accounts_loaded.get((posting.debit, posting.currency))
+    credit = rows.accounts_loaded.get((posting.credit, posting.currency))
+    return Booked(
+        posting,
+        booked.debit_balance - (0 if debit is None else debit.balance),
+        booked.debit_number - (0 if debit is None else debit.postings),
+        booked.credit_balance - (0 if credit is None else credit.balance),
+        booked.credit_number - (0 if credit is None else credit.postings),
+    )
+
+
+class _Movements:
+    """How accounts that nobody has loaded move: counted from nothing, so that none may fall."""
+
+    def __init__(self) -> None:
+        self._by_merchant: dict[str, dict[tuple[str, str], Account]] = {}
+
+    def book(self, entry: Entry) -> tuple[Booked, ...]:
+        """Book an entry. Raises `BookBroken` also where only a loaded balance would allow it."""
+        accounts = self._by_merchant.setdefault(entry.merchant_id, {})
+        for posting in entry.postings:
+            for code in (posting.debit, posting.credit):
+                if (code, posting.currency) not in accounts:
+                    opened = chart.opened(entry.merchant_id, code, posting.currency)
+                    accounts[(code, posting.currency)] = opened
+        return book(entry, accounts)
+
+    def changed(self) -> list[tuple[Account, Account]]:
+        """The accounts and what they began from."""
+        return [
+            (account, chart.opened(account.merchant_id, account.code, account.currency))
+            for accounts in self._by_merchant.values()
+            for account in accounts.values()
+        ]
+
+
+def _write_foreseen(writing: Writing, accounts: _Movements, change: Change) -> dict[Need, int]:
+    """Gather what a Change foresees; the places of the newest lines about its payments."""
+    writes = change.foreseen
+    if writes is None:
+        raise GuardLost("a change that nobody has foreseen")
+    seen = {row.place: row for row in change.seen}
+    told: dict[Need, int] = {}
+    writing.take(change.merchant_id)
+    for line in writes.lines:
+        if line.payment_id is None:
+            writing.tell(change, line, None)
+            continue
+        place = Need("payment", line.payment_id)
+        payment = seen.get(place)
+        prior = payment.last_sequence or None if isinstance(payment, Payment) else None
+        told[place] = writing.tell(change, line, prior)
+    for row in writes.rows:
+        before = seen.get(row.place)
+        loaded = None if before is None else before.version
+        writing.write(BY_KIND[row.place.kind], row, loaded=loaded, sequence=told.get(row.place))
+    for entry in writes.entries:
+        writing.post(entry, accounts.book(entry))
+    return told

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Load, Table, id_codec
+from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain import ids
 from gateway.domain.callback import CallbackSeen
 
@@ -22,7 +22,7 @@ def _key_arrays(keys: Sequence[str]) -> list[list[Any]]:
 TABLE = Table(
     "callback",
     CallbackSeen,
-    codecs={"merchant_id": id_codec("mch"), "attempt_id": id_codec("att")},
+    prefixes={"merchant_id": "mch", "attempt_id": "att"},
     loads={"callback": Load(SQL["load_by_id"], _key_arrays, lambda row: row.place.key)},
     insert=SQL["insert"],
 )

@@ -9,10 +9,10 @@ join callbacks c on c.merchant_id = k.merchant_id and c.attempt_id = k.attempt_i
 -- name: insert
 -- Callbacks that took effect, one row per business effect.
 insert into callbacks (merchant_id, attempt_id, dedupe_key, channel, received_at, version)
-select * from unnest(
-    :merchant_id::uuid[], :attempt_id::uuid[], :dedupe_key::text[], :channel::text[],
-    :received_at::timestamptz[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3], f[4], f[5]::timestamptz, f[6]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: read_by_attempts

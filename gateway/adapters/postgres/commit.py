@@ -5,11 +5,12 @@ the last one was committing; when idle nothing waits.
 
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
-2. A batch of nothing but new payments is one statement (`fresh.py`), a transaction of its own. If
-   not all were new (a repeat, a closed head, our own earlier run) nothing is kept and it goes
-   the long way: take the heads, load the needed rows, decide each Change again against the rows
-   as those before it left them, write each row once where its version is the loaded one, move the
-   heads by the rows really written. A Change that drops out has touched nothing.
+2. What arrived is committed by the way it can go, a transaction each. New payments are one
+   statement (`fresh.py`), Changes that were foreseen another one (`writing.py`). If anything is
+   not as they take it to be (a repeat, a moved row, a closed head, our own earlier run) nothing is
+   kept and they go the long way with the rest: hold the heads, load the needed rows, decide each
+   Change again against the rows as those before it left them, write each row once where its
+   version is the loaded one. A Change that drops out has touched nothing.
 3. An error of the batch bisects it; the poisoned Change falls out alone.
 4. Nothing cancels a COMMIT. If its answer is lost, another connection asks for the transaction
    (`pg_xact_status`), or for the server's process that ran it, until it is over; then the batch is
@@ -33,7 +34,7 @@ from gateway.adapters.postgres.lane import (
     Lane,
     unknown_outcome,
 )
-from gateway.adapters.postgres.submitted import Quick, QuickSubmitted, Submitted
+from gateway.adapters.postgres.submitted import Quick, QuickSubmitted, Submitted, by_way
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
 
@@ -266,7 +267,7 @@ class Committer:
 
         `patient` waits for a held head; otherwise its merchant is set aside.
         """
-        todo: list[tuple[list[Submitted], int]] = [(changes, 0)]
+        todo: list[tuple[list[Submitted], int]] = [(part, 0) for part in by_way(changes)]
         while todo:
             part, tries = todo.pop()
             started = time.perf_counter()
@@ -327,8 +328,7 @@ class Committer:
             for follower in followers or ():
                 self._follow(submitted, follower)
         if self._observe is not None:
-            kind = "create" if batch.went_short else "decide"
-            self._observe(len(batch.changes), time.perf_counter() - started, kind)
+            self._observe(len(batch.changes), time.perf_counter() - started, batch.way)
         if self._committed is not None:
             self._committed([s for s in batch.changes if s.error is None])
 

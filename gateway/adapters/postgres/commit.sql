@@ -1,17 +1,20 @@
--- name: take_heads
--- Locks the open heads of a batch's merchants, in their order, without counting. The transaction's
--- number is what a lost COMMIT is looked up by.
-update heads h set seq = h.seq
-from unnest(:merchant_ids::uuid[]) as k (merchant_id)
-where h.merchant_id = k.merchant_id and h.open
-returning h.merchant_id, h.seq, pg_current_xact_id()::text as transaction;
+-- name: hold_heads
+-- Locks the open heads of a batch's merchants, in their order. The transaction's number is what a
+-- lost COMMIT is looked up by.
+select h.merchant_id, h.seq, pg_current_xact_id()::text as transaction
+from heads h
+where h.merchant_id = any(:merchant_ids::uuid[]) and h.open
+order by h.merchant_id
+for update;
 
--- name: count_heads
--- Moves the sequences by the rows really written; the heads are held.
-update heads h set seq = k.seq
-from unnest(:merchant_ids::uuid[], :seqs::bigint[]) as k (merchant_id, seq)
-where h.merchant_id = k.merchant_id
-returning 1;
+-- name: take_heads
+-- Takes the open heads of merchants, in their order, moves their sequences by the lines to be told,
+-- and tells what they were before.
+update heads h set seq = h.seq + f[2]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where h.merchant_id = f[1]::uuid and h.open
+returning h.merchant_id, h.seq - f[2]::bigint as base;
 
 -- name: outcome_of
 -- Whether a transaction whose COMMIT was lost is still in progress.

@@ -14,12 +14,6 @@ update directory_state set version = version where singleton returning version;
 -- scope: directory
 update directory_state set version = :version::bigint where singleton returning 1;
 
--- name: take_house
--- Takes and counts the house's head for the journal rows of a change.
-update heads h set seq = h.seq + :lines::bigint
-where h.merchant_id = :merchant_id and h.open
-returning h.seq;
-
 -- name: make_head
 -- The head of a new merchant, made before its row in the directory.
 insert into heads (merchant_id, bucket) values (:merchant_id::uuid, :bucket::integer)

@@ -14,11 +14,9 @@ from typing import Any, TypeVar
 import asyncpg
 
 from gateway.adapters.postgres.commit import ANSWER_WAIT_S, shard_unavailable
-from gateway.adapters.postgres.journal import Told, arrays
-from gateway.adapters.postgres.journal import insert as insert_journal
 from gateway.adapters.postgres.lane import SYNC_WAIT_CANCELED, unknown_outcome
 from gateway.adapters.postgres.statements import load
-from gateway.domain import ids
+from gateway.adapters.postgres.writing import GuardLost, Writing
 from gateway.domain.change import Change, Rows, Writes
 from gateway.domain.errors import TillgateError
 from gateway.domain.events import Line
@@ -144,9 +142,6 @@ async def tell(
     connection: asyncpg.Connection, house_id: str, act: Act, lines: Sequence[Line]
 ) -> None:
     """Write journal rows of the house inside the transaction of what they tell."""
-    seq = await connection.fetchval(SQL["take_house"].text, len(lines), ids.to_hex(house_id))
-    if seq is None:
-        raise TillgateError("shard_unavailable", "The house's book is closed at the moment.")
     change = Change(
         merchant_id=house_id,
         actor=act.actor,
@@ -154,9 +149,14 @@ async def tell(
         request_id=act.request_id,
         decide=_decided,
     )
-    first = seq - len(lines) + 1
-    told = [Told(change, line, first + index, None) for index, line in enumerate(lines)]
-    await connection.execute(insert_journal.text, *arrays(told))
+    writing = Writing()
+    for line in lines:
+        writing.tell(change, line, None)
+    try:
+        await writing.execute(connection)
+    except GuardLost as error:
+        detail = "The house's book is closed at the moment."
+        raise TillgateError("shard_unavailable", detail) from error
 
 
 def _end(connection: asyncpg.Connection) -> None:

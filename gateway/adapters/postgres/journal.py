@@ -4,51 +4,36 @@ Law: rows are inserted with the change that they tell of and never updated. An e
 of the row's own time, bucket and sequence.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.adapters.postgres.statements import load
+from gateway.adapters.postgres.tables import part
 from gateway.domain import ids
 from gateway.domain.change import Change
 from gateway.domain.events import OBJECT_PREFIXES, Event, Line
 
 SQL = load(__file__)
-insert = SQL["insert"]
+INSERT = part("journal", SQL["insert"])
 
 
-class Told(NamedTuple):
-    """A line at its place: in the short way `sequence` counts from the merchant's head."""
-
-    change: Change
-    line: Line
-    sequence: int
-    prior: int | None
-
-
-def arrays(told: Sequence[Told]) -> list[list[Any]]:
-    """One array per journal column."""
-    hexed = ids.to_hex
-    return [
-        [hexed(t.change.merchant_id) for t in told],
-        [t.sequence for t in told],
-        [t.change.at for t in told],
-        [t.line.type for t in told],
-        [hexed(t.line.object_id) for t in told],
-        [t.line.object_version for t in told],
-        [_other_payment(t.line) for t in told],
-        [t.prior for t in told],
-        [t.change.actor for t in told],
-        [t.change.request_id for t in told],
-        [t.line.data.decode() for t in told],
-        [t.line.personal for t in told],
-    ]
-
-
-def _other_payment(line: Line) -> str | None:
-    """The payment's column is filled only where the object is not the payment itself."""
-    if line.payment_id is None or line.payment_id == line.object_id:
-        return None
-    return ids.to_hex(line.payment_id)
+def told(change: Change, line: Line, place: int, prior: int | None) -> tuple[Any, ...]:
+    """The values of a journal row; `place` counts from the merchant's head."""
+    # The payment's column is filled only where the object is not the payment itself.
+    payment_id = None if line.payment_id == line.object_id else line.payment_id
+    return (
+        change.merchant_id,
+        place,
+        change.at,
+        line.type,
+        line.object_id,
+        line.object_version,
+        payment_id,
+        prior,
+        change.actor,
+        change.request_id,
+        line.data.decode(),
+        line.personal,
+    )
 
 
 def event_of(record: Any) -> Event:

@@ -1,14 +1,16 @@
 -- name: insert
--- Journal rows at their place in the merchant's sequence.
+-- Journal rows; their places in the merchant's sequence count from its head.
+-- scope: chain
 insert into journal (
     merchant_id, seq, at, type, object_id, object_version, payment_id, prior, actor,
     request_id, data, personal
 )
-select * from unnest(
-    :merchant_id::uuid[], :seq::bigint[], :at::timestamptz[], :type::text[],
-    :object_id::uuid[], :object_version::bigint[], :payment_id::uuid[], :prior::bigint[],
-    :actor::text[], :request_id::text[], :data::text[], :personal::bytea[]
-)
+select
+    t.merchant_id, t.base + f[2]::bigint, f[3]::timestamptz, f[4], f[5]::uuid, f[6]::bigint, f[7]::uuid,
+    f[8]::bigint, f[9], f[10], f[11], f[12]::bytea
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+join taken t on t.merchant_id = f[1]::uuid
 returning 1;
 
 -- name: page

@@ -74,12 +74,16 @@ class Lane:
         self.commit_since: float | None = None
 
     async def write(self, batch: Batch) -> None:
-        """Write and commit a batch: the short way if it can, else the long one.
+        """Write and commit a batch: a short way if it can, else the long one.
 
         Raises `CommitLost`, and whatever ended the transaction before its COMMIT.
         """
         connection = await self._connected()
         if batch.is_fresh and await self._committed(connection, None, batch.create(connection)):
+            return
+        if batch.is_foreseen and await self._committed(
+            connection, None, batch.write_foreseen(connection)
+        ):
             return
         await connection.execute("begin")
         transaction = await batch.decide_and_write(connection)

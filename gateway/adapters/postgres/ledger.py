@@ -3,16 +3,23 @@
 Law: conversion and reading only; what is booked stands in `domain.chart` and `domain.ledger`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
-from gateway.adapters.postgres.statements import Statement, load
+from gateway.adapters.postgres.statements import load
+from gateway.adapters.postgres.tables import part
 from gateway.domain import ids
 from gateway.domain.ledger import Account, Booked, Entry
 
 SQL = load(__file__)
+OPEN_ACCOUNTS = part("ledger", SQL["open_accounts"])
+MOVE_ACCOUNTS = part("ledger", SQL["move_accounts"])
+INSERT_ENTRIES = part("ledger", SQL["insert_entries"])
+INSERT_POSTINGS = part("ledger", SQL["insert_postings"])
+# The parts that answer what the accounts were at before.
+TELL_BEFORE = (MOVE_ACCOUNTS.name, OPEN_ACCOUNTS.name)
 
 
 async def load_accounts(
@@ -39,76 +46,49 @@ async def load_accounts(
     ]
 
 
-Write = tuple[Statement, list[list[Any]], int]
+def entry_line(entry: Entry) -> tuple[Any, ...]:
+    """The values of an entry's row."""
+    reference = entry.reference
+    return (entry.merchant_id, entry.id, entry.reason, reference, reference[:3], entry.at)
 
 
-def writes(
-    entries: Sequence[tuple[Entry, tuple[Booked, ...]]],
-    accounts: Sequence[tuple[Account, int | None]],
-) -> Iterator[Write]:
-    """The statements, arrays and row counts that store entries and their accounts' balances."""
-    new = [account for account, loaded in accounts if loaded is None]
-    old = [(account, loaded) for account, loaded in accounts if loaded is not None]
-    if new:
-        yield _new_accounts(new)
-    if old:
-        yield _changed_accounts(old)
-    if entries:
-        yield _entries([entry for entry, _ in entries])
-        yield _postings(
-            [(entry, n, row) for entry, rows in entries for n, row in enumerate(rows, start=1)]
-        )
+def posting_line(entry: Entry, ordinal: int, booked: Booked) -> tuple[Any, ...]:
+    """The values of a posting's row; balances and numbers count from what the accounts are at."""
+    posting = booked.posting
+    return (
+        entry.merchant_id,
+        entry.id,
+        ordinal,
+        posting.debit,
+        posting.credit,
+        posting.amount,
+        posting.currency,
+        booked.debit_balance,
+        booked.debit_number,
+        booked.credit_balance,
+        booked.credit_number,
+    )
 
 
-def _new_accounts(accounts: Sequence[Account]) -> Write:
-    arrays: list[list[Any]] = [
-        [ids.to_hex(a.merchant_id) for a in accounts],
-        [a.code for a in accounts],
-        [a.currency for a in accounts],
-        [a.side for a in accounts],
-        [a.may_be_negative for a in accounts],
-        [a.balance for a in accounts],
-        [a.postings for a in accounts],
-    ]
-    return SQL["insert_accounts"], arrays, len(accounts)
+def open_line(account: Account) -> tuple[Any, ...]:
+    """The values of a new account's row."""
+    return (
+        account.merchant_id,
+        account.code,
+        account.currency,
+        account.side,
+        account.may_be_negative,
+        account.balance,
+        account.postings,
+    )
 
 
-def _changed_accounts(accounts: Sequence[tuple[Account, int]]) -> Write:
-    arrays: list[list[Any]] = [
-        [ids.to_hex(a.merchant_id) for a, _ in accounts],
-        [a.code for a, _ in accounts],
-        [a.currency for a, _ in accounts],
-        [loaded for _, loaded in accounts],
-        [a.balance for a, _ in accounts],
-        [a.postings for a, _ in accounts],
-    ]
-    return SQL["update_accounts"], arrays, len(accounts)
-
-
-def _entries(entries: Sequence[Entry]) -> Write:
-    arrays: list[list[Any]] = [
-        [ids.to_hex(e.merchant_id) for e in entries],
-        [ids.to_hex(e.id) for e in entries],
-        [e.reason for e in entries],
-        [ids.to_hex(e.reference) for e in entries],
-        [e.reference[:3] for e in entries],
-        [e.at for e in entries],
-    ]
-    return SQL["insert_entries"], arrays, len(entries)
-
-
-def _postings(rows: Sequence[tuple[Entry, int, Booked]]) -> Write:
-    arrays: list[list[Any]] = [
-        [ids.to_hex(e.merchant_id) for e, _, _ in rows],
-        [ids.to_hex(e.id) for e, _, _ in rows],
-        [n for _, n, _ in rows],
-        [b.posting.debit for _, _, b in rows],
-        [b.posting.credit for _, _, b in rows],
-        [b.posting.amount for _, _, b in rows],
-        [b.posting.currency for _, _, b in rows],
-        [b.debit_balance for _, _, b in rows],
-        [b.debit_number for _, _, b in rows],
-        [b.credit_balance for _, _, b in rows],
-        [b.credit_number for _, _, b in rows],
-    ]
-    return SQL["insert_postings"], arrays, len(rows)
+def move_line(account: Account, before: Account) -> tuple[Any, ...]:
+    """By how much an account has changed since `before`."""
+    return (
+        account.merchant_id,
+        account.code,
+        account.currency,
+        account.balance - before.balance,
+        account.postings - before.postings,
+    )

@@ -5,48 +5,51 @@ from unnest(:merchant_ids::uuid[], :codes::text[], :currencies::text[])
     as k (merchant_id, code, currency)
 join accounts a on a.merchant_id = k.merchant_id and a.code = k.code and a.currency = k.currency;
 
--- name: insert_accounts
--- Ledger accounts that were touched for the first time.
+-- name: open_accounts
+-- Ledger accounts that are touched for the first time, and what they began with.
 insert into accounts (
     merchant_id, code, currency, side, may_be_negative, balance, postings
 )
-select * from unnest(
-    :merchant_id::uuid[], :code::text[], :currency::text[], :side::text[],
-    :may_be_negative::boolean[], :balance::bigint[], :postings::bigint[]
-)
-returning 1;
+select f[1]::uuid, f[2], f[3], f[4], f[5]::boolean, f[6]::bigint, f[7]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+returning merchant_id, code, currency, 0::bigint as balance, 0::bigint as postings;
 
--- name: update_accounts
--- New balances, each only where the account has the number of postings that was loaded.
-update accounts a set balance = k.balance, postings = k.postings
-from unnest(
-    :merchant_ids::uuid[], :codes::text[], :currencies::text[], :loaded::bigint[],
-    :balance::bigint[], :postings::bigint[]
-) as k (merchant_id, code, currency, loaded, balance, postings)
-where a.merchant_id = k.merchant_id and a.code = k.code and a.currency = k.currency
-    and a.postings = k.loaded
-returning 1;
+-- name: move_accounts
+-- Moves balances and counts postings, and tells what both were before.
+update accounts a set
+    balance = a.balance + f[4]::bigint, postings = a.postings + f[5]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where a.merchant_id = f[1]::uuid and a.code = f[2] and a.currency = f[3]
+returning
+    a.merchant_id, a.code, a.currency, a.balance - f[4]::bigint as balance,
+    a.postings - f[5]::bigint as postings;
 
 -- name: insert_entries
 -- Entries; a fact is booked once because reason and reference are unique.
 insert into entries (merchant_id, entry_id, reason, reference, reference_kind, at)
-select * from unnest(
-    :merchant_id::uuid[], :entry_id::uuid[], :reason::text[], :reference::uuid[],
-    :reference_kind::text[], :at::timestamptz[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3], f[4]::uuid, f[5], f[6]::timestamptz
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: insert_postings
--- Postings with both accounts' balance and number after them.
+-- Postings with both accounts' balance and number after them, counted from what they were before.
+-- scope: chain
 insert into postings (
     merchant_id, entry_id, ordinal, debit, credit, amount, currency, debit_balance,
     debit_number, credit_balance, credit_number
 )
-select * from unnest(
-    :merchant_id::uuid[], :entry_id::uuid[], :ordinal::integer[], :debit::text[],
-    :credit::text[], :amount::bigint[], :currency::text[], :debit_balance::bigint[],
-    :debit_number::bigint[], :credit_balance::bigint[], :credit_number::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::integer, f[4], f[5], f[6]::bigint, f[7],
+    d.balance + f[8]::bigint, d.postings + f[9]::bigint, c.balance + f[10]::bigint,
+    c.postings + f[11]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+join bases d on d.merchant_id = f[1]::uuid and d.code = f[4] and d.currency = f[7]
+join bases c on c.merchant_id = f[1]::uuid and c.code = f[5] and c.currency = f[7]
 returning 1;
 
 -- name: balances

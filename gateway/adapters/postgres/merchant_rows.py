@@ -52,7 +52,7 @@ class MerchantRows:
         self.rows: dict[Need, Any] = {}
         self.loaded: dict[Need, int] = {}  # versions as stored, by place
         self.accounts: dict[tuple[str, str], Account] = {}
-        self.accounts_loaded: dict[tuple[str, str], int] = {}
+        self.accounts_loaded: dict[tuple[str, str], Account] = {}
 
     def get(self, need: Need) -> Any:
         """The row, or None. Rows are kept by place; other keys lead there."""

@@ -4,7 +4,7 @@ Law: conversion only; secrets arrive and leave sealed.
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Table, by_id, id_codec
+from gateway.adapters.postgres.tables import Table, by_id
 from gateway.domain.endpoint import NotifySecret
 
 SQL = load(__file__)
@@ -12,7 +12,7 @@ SQL = load(__file__)
 TABLE = Table(
     "notify_secret",
     NotifySecret,
-    codecs={"merchant_id": id_codec("mch")},
+    prefixes={"merchant_id": "mch"},
     loads={"notify_secret": by_id(SQL["load_by_id"])},
     insert=SQL["insert"],
     update=SQL["update"],

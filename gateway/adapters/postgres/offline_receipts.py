@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Load, Table, id_codec
+from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain import ids
 from gateway.domain.receipt import OfflineReceipt
 
@@ -22,11 +22,11 @@ def _key_arrays(keys: Sequence[str]) -> list[list[Any]]:
 TABLE = Table(
     "offline_receipt",
     OfflineReceipt,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "channel_account_id": id_codec("cac"),
-        "payment_id": id_codec("pay"),
-        "refund_id": id_codec("rfd"),
+    prefixes={
+        "merchant_id": "mch",
+        "channel_account_id": "cac",
+        "payment_id": "pay",
+        "refund_id": "rfd",
     },
     loads={"offline_receipt": Load(SQL["load_by_id"], _key_arrays, lambda row: row.place.key)},
     insert=SQL["insert"],

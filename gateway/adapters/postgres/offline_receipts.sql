@@ -14,9 +14,9 @@ insert into offline_receipts (
     merchant_id, channel_account_id, receipt_no, payment_id, refund_id, amount, currency,
     created_at, version
 )
-select * from unnest(
-    :merchant_id::uuid[], :channel_account_id::uuid[], :receipt_no::text[],
-    :payment_id::uuid[], :refund_id::uuid[], :amount::bigint[], :currency::text[],
-    :created_at::timestamptz[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3], f[4]::uuid, f[5]::uuid, f[6]::bigint, f[7], f[8]::timestamptz,
+    f[9]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;

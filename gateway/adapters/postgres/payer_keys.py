@@ -4,7 +4,7 @@ Law: conversion only; keys arrive and leave sealed.
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Codec, Load, Table, id_codec
+from gateway.adapters.postgres.tables import Load, Table
 from gateway.domain.person import PayerKey
 
 SQL = load(__file__)
@@ -12,7 +12,7 @@ SQL = load(__file__)
 TABLE = Table(
     "payer_key",
     PayerKey,
-    codecs={"merchant_id": id_codec("mch"), "payer": Codec(bytes.fromhex, bytes.hex)},
+    prefixes={"merchant_id": "mch"},
     loads={
         "payer_key": Load(
             SQL["load_by_id"],

@@ -4,7 +4,7 @@ Law: conversion only; what is decided about them stands in `domain.payment`.
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import JSON, Table, by_id, by_text, id_codec
+from gateway.adapters.postgres.tables import Table, by_id, by_text
 from gateway.domain.payment import Payment
 
 SQL = load(__file__)
@@ -12,14 +12,11 @@ SQL = load(__file__)
 TABLE = Table(
     "payment",
     Payment,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("pay"),
-        "channel_account_id": id_codec("cac"),
-        "attempt_id": id_codec("att"),
-        "next_action": JSON,
-        "error": JSON,
-        "metadata": JSON,
+    prefixes={
+        "merchant_id": "mch",
+        "id": "pay",
+        "channel_account_id": "cac",
+        "attempt_id": "att",
     },
     loads={
         "payment": by_id(SQL["load_by_id"]),
@@ -34,4 +31,5 @@ TABLE = Table(
         "succeeded_at canceled_at expired_at capture_before last_sequence version"
     ).split(),
     touch=SQL["touch"],
+    is_told=True,
 )

@@ -25,7 +25,8 @@ from unnest(:merchant_ids::uuid[], :keys::text[]) as k (merchant_id, key)
 join payments p on p.merchant_id = k.merchant_id and p.merchant_order_no = k.key;
 
 -- name: insert
--- New payments.
+-- New payments; their last sequence counts from their merchant's head.
+-- scope: chain
 insert into payments (
     merchant_id, payment_id, merchant_order_no, fingerprint, fingerprint_key, amount, currency,
     subject, status, livemode, capture_method, created_at, expires_at, method, channel,
@@ -34,58 +35,45 @@ insert into payments (
     discount_amount, next_action, error, return_url, notify_url, customer, metadata,
     closing_to, succeeded_at, canceled_at, expired_at, capture_before, last_sequence, version
 )
-select * from unnest(
-    :merchant_id::uuid[], :payment_id::uuid[], :merchant_order_no::text[],
-    :fingerprint::bytea[], :fingerprint_key::integer[], :amount::bigint[], :currency::text[],
-    :subject::text[], :status::text[], :livemode::boolean[], :capture_method::text[],
-    :created_at::timestamptz[], :expires_at::timestamptz[], :method::text[], :channel::text[],
-    :channel_account_id::uuid[], :attempt_id::uuid[], :channel_order_no::text[],
-    :attempts::integer[], :amount_authorized::bigint[], :amount_captured::bigint[],
-    :amount_refunded::bigint[], :amount_refund_pending::bigint[], :amount_received::bigint[],
-    :payer_amount::bigint[], :discount_amount::bigint[], :next_action::jsonb[],
-    :error::jsonb[], :return_url::text[], :notify_url::text[], :customer::bytea[],
-    :metadata::jsonb[], :closing_to::text[], :succeeded_at::timestamptz[],
-    :canceled_at::timestamptz[], :expired_at::timestamptz[], :capture_before::timestamptz[],
-    :last_sequence::bigint[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3], f[4]::bytea, f[5]::integer, f[6]::bigint, f[7], f[8], f[9],
+    f[10]::boolean, f[11], f[12]::timestamptz, f[13]::timestamptz, f[14], f[15], f[16]::uuid,
+    f[17]::uuid, f[18], f[19]::integer, f[20]::bigint, f[21]::bigint, f[22]::bigint, f[23]::bigint,
+    f[24]::bigint, f[25]::bigint, f[26]::bigint, f[27]::jsonb, f[28]::jsonb, f[29], f[30],
+    f[31]::bytea, f[32]::jsonb, f[33], f[34]::timestamptz, f[35]::timestamptz, f[36]::timestamptz,
+    f[37]::timestamptz, coalesce(t.base + f[38]::bigint, 0), f[39]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+join taken t on t.merchant_id = f[1]::uuid
 returning 1;
 
 -- name: update
--- The changed payments, each only where its stored version is the one that was loaded.
+-- The changed payments, each only where its stored version is the one that was loaded. The last
+-- sequence of those that are told of counts from their merchant's head.
+-- scope: chain
 update payments p set
-    status = k.status, method = k.method, channel = k.channel,
-    channel_account_id = k.channel_account_id, attempt_id = k.attempt_id,
-    channel_order_no = k.channel_order_no, attempts = k.attempts,
-    amount_authorized = k.amount_authorized, amount_captured = k.amount_captured,
-    amount_refunded = k.amount_refunded, amount_refund_pending = k.amount_refund_pending,
-    amount_received = k.amount_received, payer_amount = k.payer_amount,
-    discount_amount = k.discount_amount, next_action = k.next_action, error = k.error,
-    closing_to = k.closing_to, succeeded_at = k.succeeded_at, canceled_at = k.canceled_at,
-    expired_at = k.expired_at, capture_before = k.capture_before,
-    last_sequence = k.last_sequence, version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :status::text[], :method::text[],
-    :channel::text[], :channel_account_id::uuid[], :attempt_id::uuid[],
-    :channel_order_no::text[], :attempts::integer[], :amount_authorized::bigint[],
-    :amount_captured::bigint[], :amount_refunded::bigint[], :amount_refund_pending::bigint[],
-    :amount_received::bigint[], :payer_amount::bigint[], :discount_amount::bigint[],
-    :next_action::jsonb[], :error::jsonb[], :closing_to::text[], :succeeded_at::timestamptz[],
-    :canceled_at::timestamptz[], :expired_at::timestamptz[], :capture_before::timestamptz[],
-    :last_sequence::bigint[], :version::bigint[]
-) as k (
-    merchant_id, key, loaded, status, method, channel, channel_account_id, attempt_id,
-    channel_order_no, attempts, amount_authorized, amount_captured, amount_refunded,
-    amount_refund_pending, amount_received, payer_amount, discount_amount, next_action, error,
-    closing_to, succeeded_at, canceled_at, expired_at, capture_before, last_sequence, version
-)
-where p.merchant_id = k.merchant_id and p.payment_id = k.key and p.version = k.loaded
+    status = f[4], method = f[5], channel = f[6], channel_account_id = f[7]::uuid,
+    attempt_id = f[8]::uuid, channel_order_no = f[9], attempts = f[10]::integer,
+    amount_authorized = f[11]::bigint, amount_captured = f[12]::bigint,
+    amount_refunded = f[13]::bigint, amount_refund_pending = f[14]::bigint,
+    amount_received = f[15]::bigint, payer_amount = f[16]::bigint, discount_amount = f[17]::bigint,
+    next_action = f[18]::jsonb, error = f[19]::jsonb, closing_to = f[20],
+    succeeded_at = f[21]::timestamptz, canceled_at = f[22]::timestamptz,
+    expired_at = f[23]::timestamptz, capture_before = f[24]::timestamptz,
+    last_sequence = coalesce(t.base + f[25]::bigint, p.last_sequence), version = f[26]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+join taken t on t.merchant_id = f[1]::uuid
+where p.merchant_id = f[1]::uuid and p.payment_id = f[2]::uuid and p.version = f[3]::bigint
 returning 1;
 
 -- name: touch
 -- Counts a repeat on its row: a repeated answer must wait for replication like any write.
-update payments p set replays = p.replays + 1
-from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
-where p.merchant_id = k.merchant_id and p.payment_id = k.key
+update payments p set
+    replays = p.replays + 1
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where p.merchant_id = f[1]::uuid and p.payment_id = f[2]::uuid
 returning 1;
 
 -- name: read_by_id

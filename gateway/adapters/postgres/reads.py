@@ -86,7 +86,7 @@ class Gather:
             for record in records:
                 pair, futures = taken[record[0] - 1]
                 if record[1]:
-                    row = None if record[2] is None else self._table.decode(record[2:])
+                    row = None if record[2] is None else self._table.decode(record, 2)
                     for future in futures:
                         if not future.done():
                             future.set_result(row)

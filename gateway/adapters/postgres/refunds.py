@@ -4,7 +4,7 @@ Law: conversion only; what is decided about them stands in `domain.refund`.
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import JSON, Table, by_id, by_text, id_codec
+from gateway.adapters.postgres.tables import Table, by_id, by_text
 from gateway.domain.refund import Refund
 
 SQL = load(__file__)
@@ -12,13 +12,12 @@ SQL = load(__file__)
 TABLE = Table(
     "refund",
     Refund,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("rfd"),
-        "payment_id": id_codec("pay"),
-        "attempt_id": id_codec("att"),
-        "channel_account_id": id_codec("cac"),
-        "error": JSON,
+    prefixes={
+        "merchant_id": "mch",
+        "id": "rfd",
+        "payment_id": "pay",
+        "attempt_id": "att",
+        "channel_account_id": "cac",
     },
     loads={
         "refund": by_id(SQL["load_by_id"]),

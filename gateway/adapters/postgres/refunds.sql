@@ -25,39 +25,33 @@ insert into refunds (
     fingerprint_key, channel, channel_account_id, amount, currency, status, created_at,
     sent_at, due_at, reason, error, succeeded_at, sends, queries, not_found, version
 )
-select * from unnest(
-    :merchant_id::uuid[], :refund_id::uuid[], :payment_id::uuid[], :attempt_id::uuid[],
-    :merchant_refund_no::text[], :fingerprint::bytea[], :fingerprint_key::integer[],
-    :channel::text[], :channel_account_id::uuid[], :amount::bigint[], :currency::text[],
-    :status::text[], :created_at::timestamptz[], :sent_at::timestamptz[],
-    :due_at::timestamptz[], :reason::text[], :error::jsonb[], :succeeded_at::timestamptz[],
-    :sends::integer[], :queries::integer[], :not_found::integer[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::uuid, f[4]::uuid, f[5], f[6]::bytea, f[7]::integer, f[8],
+    f[9]::uuid, f[10]::bigint, f[11], f[12], f[13]::timestamptz, f[14]::timestamptz,
+    f[15]::timestamptz, f[16], f[17]::jsonb, f[18]::timestamptz, f[19]::integer, f[20]::integer,
+    f[21]::integer, f[22]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: update
 -- The changed refunds, each only where its stored version is the one that was loaded.
 update refunds r set
-    status = k.status, sent_at = k.sent_at, due_at = k.due_at, error = k.error,
-    succeeded_at = k.succeeded_at, sends = k.sends, queries = k.queries,
-    not_found = k.not_found, version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :status::text[],
-    :sent_at::timestamptz[], :due_at::timestamptz[], :error::jsonb[],
-    :succeeded_at::timestamptz[], :sends::integer[], :queries::integer[],
-    :not_found::integer[], :version::bigint[]
-) as k (
-    merchant_id, key, loaded, status, sent_at, due_at, error, succeeded_at, sends, queries,
-    not_found, version
-)
-where r.merchant_id = k.merchant_id and r.refund_id = k.key and r.version = k.loaded
+    status = f[4], sent_at = f[5]::timestamptz, due_at = f[6]::timestamptz, error = f[7]::jsonb,
+    succeeded_at = f[8]::timestamptz, sends = f[9]::integer, queries = f[10]::integer,
+    not_found = f[11]::integer, version = f[12]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where r.merchant_id = f[1]::uuid and r.refund_id = f[2]::uuid and r.version = f[3]::bigint
 returning 1;
 
 -- name: touch
 -- Counts a repeat on its row: a repeated answer must wait for replication like any write.
-update refunds r set replays = r.replays + 1
-from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
-where r.merchant_id = k.merchant_id and r.refund_id = k.key
+update refunds r set
+    replays = r.replays + 1
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where r.merchant_id = f[1]::uuid and r.refund_id = f[2]::uuid
 returning 1;
 
 -- name: read_by_id

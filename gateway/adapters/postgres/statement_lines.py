@@ -4,7 +4,7 @@ Law: conversion only; what is decided about them stands in `domain.statement_lin
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Load, Table, by_id, by_text, id_codec
+from gateway.adapters.postgres.tables import Load, Table, by_id, by_text
 from gateway.domain import ids
 from gateway.domain.statement_line import StatementLine, TransferTally
 
@@ -13,13 +13,13 @@ SQL = load(__file__)
 TABLE = Table(
     "statement_line",
     StatementLine,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("sln"),
-        "channel_account_id": id_codec("cac"),
-        "payment_id": id_codec("pay"),
-        "attempt_id": id_codec("att"),
-        "refund_id": id_codec("rfd"),
+    prefixes={
+        "merchant_id": "mch",
+        "id": "sln",
+        "channel_account_id": "cac",
+        "payment_id": "pay",
+        "attempt_id": "att",
+        "refund_id": "rfd",
     },
     loads={
         "statement_line": by_id(SQL["load_by_id"]),
@@ -32,7 +32,7 @@ TABLE = Table(
 TALLIES = Table(
     "transfer_tally",
     TransferTally,
-    codecs={"merchant_id": id_codec("mch"), "attempt_id": id_codec("att")},
+    prefixes={"merchant_id": "mch", "attempt_id": "att"},
     loads={
         "transfer_tally": Load(
             SQL["load_tally"],

@@ -23,20 +23,21 @@ insert into statement_lines (
     verdict, suspended, payment_id, attempt_id, refund_id, bank_reference, booked_at, created_at,
     version
 )
-select * from unnest(
-    :merchant_id::uuid[], :statement_line_id::uuid[], :channel_account_id::uuid[],
-    :line_key::text[], :direction::text[], :amount::bigint[], :currency::text[],
-    :verdict::text[], :suspended::bigint[], :payment_id::uuid[], :attempt_id::uuid[],
-    :refund_id::uuid[], :bank_reference::text[], :booked_at::timestamptz[],
-    :created_at::timestamptz[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::uuid, f[4], f[5], f[6]::bigint, f[7], f[8], f[9]::bigint,
+    f[10]::uuid, f[11]::uuid, f[12]::uuid, f[13], f[14]::timestamptz, f[15]::timestamptz,
+    f[16]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: touch
 -- Counts a repeat on its row: a repeated answer must wait for replication like any write.
-update statement_lines l set replays = l.replays + 1
-from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
-where l.merchant_id = k.merchant_id and l.statement_line_id = k.key
+update statement_lines l set
+    replays = l.replays + 1
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where l.merchant_id = f[1]::uuid and l.statement_line_id = f[2]::uuid
 returning 1;
 
 -- name: load_tally
@@ -48,17 +49,17 @@ join transfer_tallies t on t.merchant_id = k.merchant_id and t.attempt_id = k.ke
 -- name: insert_tally
 -- Attempts for which a line has come for the first time.
 insert into transfer_tallies (merchant_id, attempt_id, received, version)
-select * from unnest(
-    :merchant_id::uuid[], :attempt_id::uuid[], :received::bigint[], :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::bigint, f[4]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: update_tally
 -- The changed tallies, each only where its stored version is the one that was loaded.
-update transfer_tallies t set received = k.received, version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :received::bigint[],
-    :version::bigint[]
-) as k (merchant_id, key, loaded, received, version)
-where t.merchant_id = k.merchant_id and t.attempt_id = k.key and t.version = k.loaded
+update transfer_tallies t set
+    received = f[4]::bigint, version = f[5]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where t.merchant_id = f[1]::uuid and t.attempt_id = f[2]::uuid and t.version = f[3]::bigint
 returning 1;

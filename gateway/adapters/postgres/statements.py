@@ -7,18 +7,16 @@ Law: no SQL text is built from values. A file holds statements of the form
     -- scope: buckets          (only where a worker reads across merchants)
     select ... where merchant_id = :merchant_id ...
 
-Named parameters become `$n` in order of first appearance. `chain` joins several data-modifying
-statements into one round trip; each is a CTE of its own and none reads what another wrote.
+Named parameters become `$n` in order of first appearance. A statement with `scope: chain` stands
+only as a part of a larger one (`writing.py`).
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
-_NUMBERED = re.compile(r"\$(\d+)")
 
 
 class Statement(NamedTuple):
@@ -58,21 +56,3 @@ def load(module_file: str) -> dict[str, Statement]:
     """The statements of the `.sql` file beside a module."""
     path = Path(module_file).with_suffix(".sql")
     return parse(path.read_text(encoding="utf-8"), path.name)
-
-
-def chain(statements: Sequence[Statement]) -> str:
-    """One statement that runs all given ones and answers their row counts, in order.
-
-    Every statement must end in a `returning` clause; its parameters follow those of the one
-    before it.
-    """
-    ctes, counts, offset = [], [], 0
-    for index, statement in enumerate(statements):
-
-        def shifted(match: re.Match[str], offset: int = offset) -> str:
-            return f"${int(match[1]) + offset}"
-
-        ctes.append(f"w{index} as ({_NUMBERED.sub(shifted, statement.text)})")
-        counts.append(f"(select count(*) from w{index})")
-        offset += len(statement.parameters)
-    return f"with {', '.join(ctes)} select {', '.join(counts)}"

@@ -1,17 +1,21 @@
 """Changes in the committer's hands: what is to be decided, and who is told.
 
-Law: whoever submitted a Change is told once, when it is durable, refused or of unknown outcome. A
-quick submission has no future and makes its Change only if the long way needs it.
+Law: whoever submitted a Change is told once, when it is durable, refused or of unknown outcome; the
+rows that he is told are as they are stored. A quick submission has no future and makes its Change
+only if the long way needs it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from gateway.adapters.postgres import fresh
 from gateway.adapters.postgres.merchant_rows import MerchantRows, rows_of
-from gateway.domain.change import Change, Writes
+from gateway.domain.change import Change, Need, Row, Writes
 from gateway.domain.fresh import FreshPayment
+from gateway.domain.payment import Payment
 
 NOTHING = Writes()
 FRESH_TYPES = ("payment.created",)
@@ -20,8 +24,8 @@ FRESH_TYPES = ("payment.created",)
 class Submitted:
     """A Change in the committer's hands, and what became of it.
 
-    `place` names merchant and number of a create; `fresh` is what it writes the short way; `types`
-    are the events that it told.
+    `place` names merchant and number of a create; `fresh` is what it writes the shortest way,
+    `foreseen` what it writes if nothing moved; `types` are the events that it told.
     """
 
     __slots__ = (
@@ -30,6 +34,7 @@ class Submitted:
         "at",
         "error",
         "followers",
+        "foreseen",
         "fresh",
         "merchant_id",
         "place",
@@ -45,6 +50,7 @@ class Submitted:
         self.merchant_id = change.merchant_id
         self.place = None if number is None else (change.merchant_id, number.kind, number.key)
         self.fresh = fresh.fresh_of(change)
+        self.foreseen = _foreseen_of(change)
         self.at = at
         self.error: BaseException | None = None
         self.writes: Writes = NOTHING
@@ -65,12 +71,42 @@ class Submitted:
         self.followers.append(follower)
 
     def wrote_fresh(self) -> None:
-        """It was written the short way."""
+        """It was written the shortest way, which does not tell where its line came to stand."""
         self.error = None
-        self.writes = self.change.fresh or NOTHING
+        written = self.change.foreseen or NOTHING
+        self.writes = replace(written, rows=())
         self.types = FRESH_TYPES
         if self.followers:
+            self.rows = rows_of(written, self.merchant_id)
+
+    def wrote_foreseen(self, base: int, told: Mapping[Need, int]) -> None:
+        """It was written as foreseen; `told` are lines about payments, counted from `base`."""
+        self.error = None
+        written = self.foreseen or NOTHING
+        rows = tuple(_told_at(row, base, told) for row in written.rows)
+        self.writes = replace(written, rows=rows)
+        self.types = [line.type for line in written.lines]
+        if self.followers:
             self.rows = rows_of(self.writes, self.merchant_id)
+
+    def begin_again(self) -> None:
+        """Nothing of it is written or refused yet."""
+        self.writes = NOTHING
+        self.types = ()
+        self.error = None
+        self.rows = None
+
+    def decided(self, writes: Writes, rows: MerchantRows) -> None:
+        """It was decided on `rows`."""
+        self.writes = writes
+        self.rows = rows
+        self.types = [line.type for line in writes.lines]
+
+    def settle(self) -> None:
+        """Its rows were written: show them as they are stored."""
+        if self.rows is not None and self.writes.rows:
+            rows = tuple(self.rows.rows[row.place] for row in self.writes.rows)
+            self.writes = replace(self.writes, rows=rows)
 
     def succeed(self) -> None:
         """It is durable: tell whoever submitted it, unless he was told otherwise."""
@@ -83,6 +119,43 @@ class Submitted:
         assert self._future is not None
         if not self._future.done():
             self._future.set_exception(error)
+
+
+def _foreseen_of(change: Change) -> Writes | None:
+    """What a Change foresees, if it tells of no payment twice: a second line leads to the first."""
+    writes = change.foreseen
+    if writes is None:
+        return None
+    about = [line.payment_id for line in writes.lines if line.payment_id is not None]
+    return writes if len(set(about)) == len(about) else None
+
+
+def _told_at(row: Row, base: int, told: Mapping[Need, int]) -> Row:
+    place = told.get(row.place)
+    if place is None or not isinstance(row, Payment):
+        return row
+    return replace(row, last_sequence=base + place)
+
+
+def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
+    """Changes parted by the way they can go: new payments, what was foreseen, the rest.
+
+    Of two that foresee the same row, the second has not seen what the first one writes.
+    """
+    created: list[Submitted] = []
+    foreseen: list[Submitted] = []
+    rest: list[Submitted] = []
+    places: set[tuple[str, Need]] = set()
+    for each in changes:
+        if each.fresh is not None:
+            created.append(each)
+        elif each.foreseen is None:
+            rest.append(each)
+        else:
+            own = {(each.merchant_id, row.place) for row in each.foreseen.rows}
+            (foreseen if places.isdisjoint(own) else rest).append(each)
+            places |= own
+    return [part for part in (created, foreseen, rest) if part]
 
 
 class Quick(Protocol):
@@ -112,6 +185,7 @@ class QuickSubmitted(Submitted):
         self._went_short = False
         self._change = None
         self.fresh = written = quick.fresh
+        self.foreseen = None
         self.merchant_id = written.merchant_id
         self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
         self.at = at
@@ -133,7 +207,7 @@ class QuickSubmitted(Submitted):
         self._went_short = True
         self.types = FRESH_TYPES
         if self.followers:
-            self.writes = self.change.fresh or NOTHING
+            self.writes = self.change.foreseen or NOTHING
             self.rows = rows_of(self.writes, self.merchant_id)
 
     def succeed(self) -> None:

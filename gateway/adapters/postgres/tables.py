@@ -1,54 +1,54 @@
 """Tables: how a domain value becomes a row and a row a value.
 
-Law: the only place where ids turn into UUIDs and mappings into JSON. A table's columns stand in
-the order of its value's fields, in every `select`, `insert` and here.
+Law: the only place that knows which column is of which kind. A table's columns stand in the order
+of its value's fields, in every `select`, `insert` and here; the casts of its statements say what
+kind each is. Rows are written as lines of text and read as records (`fastpath.row`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
+from fastpath.row import BYTES, FLAG, ID, JSON, MOMENT, NUMBER, TEXT, read_row
 from gateway.adapters.postgres.statements import Statement
 from gateway.domain import ids
 
-Convert = Callable[[Any], Any]
+_VALUE = re.compile(r"\bf\[(\d+)\](?:::(\w+))?")
+_KINDS = {
+    "": TEXT,
+    "uuid": ID,
+    "bigint": NUMBER,
+    "integer": NUMBER,
+    "boolean": FLAG,
+    "timestamptz": MOMENT,
+    "bytea": BYTES,
+    "jsonb": JSON,
+}
 
 
-class Codec(NamedTuple):
-    """Both directions of one column; None values pass both untouched."""
+class Part(NamedTuple):
+    """A statement that writes lines, as one of several; `kinds` are those of a line's values."""
 
-    encode: Convert | None
-    decode: Convert | None
-
-
-def id_codec(prefix: str) -> Codec:
-    """Ids: TypeID text here, UUID there."""
-
-    def decode(value: UUID | None) -> str | None:
-        return None if value is None else ids.from_uuid(prefix, value)
-
-    def encode(value: str | None) -> str | None:
-        return None if value is None else ids.to_hex(value)
-
-    return Codec(encode, decode)
+    name: str
+    text: str
+    kinds: bytes
 
 
-_to_json = msgspec.json.Encoder().encode
+def part(table: str, statement: Statement) -> Part:
+    """A part of what a transaction writes.
 
-
-def _json_text(value: object) -> str | None:
-    return None if value is None else _to_json(value).decode()
-
-
-def _json_value(text: str | None) -> object:
-    return None if text is None else msgspec.json.decode(text)
-
-
-JSON = Codec(_json_text, _json_value)
-LIST = Codec(list, tuple)
+    Raises ValueError if the statement does not use each value of a line.
+    """
+    kinds: dict[int, bytes] = {}
+    for match in _VALUE.finditer(statement.text):
+        kinds.setdefault(int(match[1]), _KINDS[match[2] or ""])
+    if sorted(kinds) != list(range(1, len(kinds) + 1)) or statement.parameters != ("rows",):
+        raise ValueError(f"{table}: {statement.name} does not write lines")
+    marks = b"".join(kinds[number] for number in sorted(kinds))
+    return Part(f"{table}_{statement.name}", statement.text, marks)
 
 
 class Load(NamedTuple):
@@ -72,9 +72,11 @@ def by_text(statement: Statement, field: str) -> Load:
 class Table:
     """One table of versioned rows.
 
-    `loads` are statements by kind of key, each with the function that turns keys into its arrays;
-    the merchants are its first array. `codecs` name the columns that need converting, `mutable`
-    the fields that an update writes.
+    `prefixes` are those of its id columns; `loads` are statements by kind of key, each with the
+    function that turns keys into its arrays, the merchants being its first array; `mutable` are the
+    fields that an update writes; `after` is done to a value that was read. Of a table with
+    `is_told` the last field but one is the sequence of the newest line about a row: it is written
+    as counted from the merchant's head.
     """
 
     def __init__(
@@ -82,54 +84,44 @@ class Table:
         kind: str,
         value: type[msgspec.Struct],
         *,
-        codecs: Mapping[str, Codec],
+        prefixes: Mapping[str, str],
         loads: Mapping[str, Load],
         insert: Statement,
         update: Statement | None = None,
         mutable: Sequence[str] = (),
         touch: Statement | None = None,
+        after: Callable[[Any], Any] | None = None,
+        is_told: bool = False,
     ) -> None:
         self.kind = kind
         self.value = value
         self.loads = loads
-        self.insert = insert
-        self.update = update
-        self.touch = touch
         self.fields: tuple[str, ...] = value.__struct_fields__
-        self._codecs = [codecs.get(field) for field in self.fields]
-        self._decoders = [
-            (index, codec.decode)
-            for index, codec in enumerate(self._codecs)
-            if codec is not None and codec.decode is not None
-        ]
+        self.is_told = is_told
+        self.insert = part(kind, insert)
+        self.update = None if update is None else part(kind, update)
+        self.touch = None if touch is None else part(kind, touch)
+        self._after = after
+        self._prefixes = tuple(prefixes.get(field) for field in self.fields)
         self._get_all = attrgetter(*self.fields)
         self._get_mutable = attrgetter(*mutable) if len(mutable) > 1 else None
-        self._mutable_codecs = [codecs.get(field) for field in mutable]
 
-    def decode(self, record: Sequence[Any]) -> Any:
-        """The value of a record whose columns are the fields in order."""
-        values = list(record)
-        for index, decode in self._decoders:
-            values[index] = decode(values[index])
-        return self.value(**dict(zip(self.fields, values, strict=True)))
+    def decode(self, record: Sequence[Any], at: int = 0) -> Any:
+        """The value of a record whose columns from `at` on are the fields in order."""
+        kinds = self.insert.kinds
+        row = read_row(record, at, self.fields, kinds, self._prefixes, self.value)
+        return row if self._after is None else self._after(row)
 
-    def insert_arrays(self, rows: Sequence[Any]) -> list[list[Any]]:
-        """One array per column for the insert statement."""
-        return _columns(map(self._get_all, rows), self._codecs)
+    def new_line(self, row: Any, sequence: int | None) -> tuple[Any, ...]:
+        """The values of a new row; `sequence` is the newest line about it, from the head."""
+        values: tuple[Any, ...] = self._get_all(row)
+        return (*values[:-2], sequence, values[-1]) if self.is_told else values
 
-    def update_arrays(self, rows: Sequence[Any], loaded: Sequence[int]) -> list[list[Any]]:
-        """Arrays for the update statement: merchant, key, loaded version, mutable fields."""
+    def changed_line(self, row: Any, loaded: int, sequence: int | None) -> tuple[Any, ...]:
+        """The values of a changed row: merchant, key, loaded version, mutable fields."""
         if self._get_mutable is None:
             raise TypeError(f"{self.kind} has no update")
-        merchants = [ids.to_hex(row.merchant_id) for row in rows]
-        keys = [ids.to_hex(row.place.key) for row in rows]
-        arrays = _columns(map(self._get_mutable, rows), self._mutable_codecs)
-        return [merchants, keys, list(loaded), *arrays]
-
-
-def _columns(rows: Iterable[tuple[Any, ...]], codecs: Sequence[Codec | None]) -> list[list[Any]]:
-    columns = []
-    for values, codec in zip(zip(*rows, strict=True), codecs, strict=True):
-        encode = None if codec is None else codec.encode
-        columns.append(list(values) if encode is None else [encode(value) for value in values])
-    return columns
+        values: tuple[Any, ...] = self._get_mutable(row)
+        if self.is_told:
+            values = (*values[:-2], sequence, values[-1])
+        return (row.merchant_id, row.place.key, loaded, *values)

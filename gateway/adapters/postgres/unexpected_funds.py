@@ -4,7 +4,7 @@ Law: conversion only; what is decided about them stands in `domain.payment`.
 """
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import Load, Table, by_id, id_codec
+from gateway.adapters.postgres.tables import Load, Table, by_id
 from gateway.domain import ids
 from gateway.domain.outcome import UnexpectedFunds
 
@@ -19,13 +19,13 @@ def _key_of(funds: UnexpectedFunds) -> str:
 TABLE = Table(
     "unexpected_funds",
     UnexpectedFunds,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("uxf"),
-        "payment_id": id_codec("pay"),
-        "attempt_id": id_codec("att"),
-        "channel_account_id": id_codec("cac"),
-        "statement_line_id": id_codec("sln"),
+    prefixes={
+        "merchant_id": "mch",
+        "id": "uxf",
+        "payment_id": "pay",
+        "attempt_id": "att",
+        "channel_account_id": "cac",
+        "statement_line_id": "sln",
     },
     loads={
         "unexpected_funds": by_id(SQL["load_by_id"]),

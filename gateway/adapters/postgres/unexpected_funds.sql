@@ -22,23 +22,18 @@ insert into unexpected_funds (
     merchant_id, unexpected_funds_id, payment_id, attempt_id, channel_account_id,
     channel_order_no, amount, currency, cause, status, created_at, version, statement_line_id
 )
-select * from unnest(
-    :merchant_id::uuid[], :unexpected_funds_id::uuid[], :payment_id::uuid[],
-    :attempt_id::uuid[], :channel_account_id::uuid[], :channel_order_no::text[],
-    :amount::bigint[], :currency::text[], :cause::text[], :status::text[],
-    :created_at::timestamptz[], :version::bigint[], :statement_line_id::uuid[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3]::uuid, f[4]::uuid, f[5]::uuid, f[6], f[7]::bigint, f[8], f[9],
+    f[10], f[11]::timestamptz, f[12]::bigint, f[13]::uuid
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: update
 -- The changed unexpected funds, each only where its stored version is the one that was loaded.
 update unexpected_funds u set
-    status = k.status, version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :status::text[],
-    :version::bigint[]
-) as k (
-    merchant_id, key, loaded, status, version
-)
-where u.merchant_id = k.merchant_id and u.unexpected_funds_id = k.key and u.version = k.loaded
+    status = f[4], version = f[5]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where u.merchant_id = f[1]::uuid and u.unexpected_funds_id = f[2]::uuid and u.version = f[3]::bigint
 returning 1;

@@ -3,16 +3,18 @@
 Law: conversion only; what is decided about them stands in `domain.endpoint`.
 """
 
-import msgspec
+from msgspec.structs import replace
 
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.tables import JSON, Codec, Load, Table, by_id, id_codec
+from gateway.adapters.postgres.tables import Load, Table, by_id
 from gateway.domain.endpoint import WebhookEndpoint
 
 SQL = load(__file__)
 
 
-_names = msgspec.json.Decoder(tuple[str, ...]).decode
+def _with_names(row: WebhookEndpoint) -> WebhookEndpoint:
+    """JSON knows lists only."""
+    return replace(row, events=tuple(row.events))
 
 
 def _if_living(row: WebhookEndpoint, key: str) -> str:
@@ -23,10 +25,9 @@ def _if_living(row: WebhookEndpoint, key: str) -> str:
 TABLE = Table(
     "webhook_endpoint",
     WebhookEndpoint,
-    codecs={
-        "merchant_id": id_codec("mch"),
-        "id": id_codec("whe"),
-        "events": Codec(JSON.encode, _names),
+    prefixes={
+        "merchant_id": "mch",
+        "id": "whe",
     },
     loads={
         "webhook_endpoint": by_id(SQL["load_by_id"]),
@@ -39,6 +40,7 @@ TABLE = Table(
             lambda row: _if_living(row, str(row.slot)),
         ),
     },
+    after=_with_names,
     insert=SQL["insert"],
     update=SQL["update"],
     mutable=(

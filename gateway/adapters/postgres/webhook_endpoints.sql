@@ -37,40 +37,33 @@ insert into webhook_endpoints (
     fingerprint_key, secret, secret_before, secret_before_until, private_key, rotated_at, slot,
     since_sequence, failing_since, created_at, version
 )
-select * from unnest(
-    :merchant_id::uuid[], :webhook_endpoint_id::uuid[], :url::text[], :events::jsonb[],
-    :description::text[], :status::text[], :fingerprint::bytea[], :fingerprint_key::integer[],
-    :secret::bytea[], :secret_before::bytea[], :secret_before_until::timestamptz[],
-    :private_key::bytea[], :rotated_at::timestamptz[], :slot::integer[],
-    :since_sequence::bigint[], :failing_since::timestamptz[], :created_at::timestamptz[],
-    :version::bigint[]
-)
+select
+    f[1]::uuid, f[2]::uuid, f[3], f[4]::jsonb, f[5], f[6], f[7]::bytea, f[8]::integer, f[9]::bytea,
+    f[10]::bytea, f[11]::timestamptz, f[12]::bytea, f[13]::timestamptz, f[14]::integer,
+    f[15]::bigint, f[16]::timestamptz, f[17]::timestamptz, f[18]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: update
 -- The changed webhook endpoints, each only where its stored version is the one that was loaded.
 update webhook_endpoints w set
-    url = k.url, events = k.events, description = k.description, status = k.status,
-    fingerprint = k.fingerprint, fingerprint_key = k.fingerprint_key, secret = k.secret,
-    secret_before = k.secret_before, secret_before_until = k.secret_before_until,
-    rotated_at = k.rotated_at, failing_since = k.failing_since, version = k.version
-from unnest(
-    :merchant_ids::uuid[], :keys::uuid[], :loaded::bigint[], :url::text[], :events::jsonb[],
-    :description::text[], :status::text[], :fingerprint::bytea[], :fingerprint_key::integer[],
-    :secret::bytea[], :secret_before::bytea[], :secret_before_until::timestamptz[],
-    :rotated_at::timestamptz[], :failing_since::timestamptz[], :version::bigint[]
-) as k (
-    merchant_id, key, loaded, url, events, description, status, fingerprint, fingerprint_key,
-    secret, secret_before, secret_before_until, rotated_at, failing_since, version
-)
-where w.merchant_id = k.merchant_id and w.webhook_endpoint_id = k.key and w.version = k.loaded
+    url = f[4], events = f[5]::jsonb, description = f[6], status = f[7], fingerprint = f[8]::bytea,
+    fingerprint_key = f[9]::integer, secret = f[10]::bytea, secret_before = f[11]::bytea,
+    secret_before_until = f[12]::timestamptz, rotated_at = f[13]::timestamptz,
+    failing_since = f[14]::timestamptz, version = f[15]::bigint
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where w.merchant_id = f[1]::uuid and w.webhook_endpoint_id = f[2]::uuid and w.version = f[3]::bigint
 returning 1;
 
 -- name: touch
 -- Counts a repeat on its row: a repeated answer must wait for replication like any write.
-update webhook_endpoints w set replays = w.replays + 1
-from unnest(:merchant_ids::uuid[], :keys::uuid[]) as k (merchant_id, key)
-where w.merchant_id = k.merchant_id and w.webhook_endpoint_id = k.key
+update webhook_endpoints w set
+    replays = w.replays + 1
+from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
+cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
+where w.merchant_id = f[1]::uuid and w.webhook_endpoint_id = f[2]::uuid
 returning 1;
 
 -- name: read_by_id

@@ -124,7 +124,7 @@ def create(payment: Payment, *more, fresh: bool = True) -> Change:
         decide=decide,
         needs=(number,),
         number=number,
-        fresh=writes if fresh else None,
+        foreseen=writes if fresh else None,
     )
 
 

@@ -14,8 +14,10 @@ import asyncpg
 import pytest
 
 import gateway.adapters.postgres
+from gateway.adapters.postgres import ledger, writing
 from gateway.adapters.postgres.migration_steps import SCOPES, read_steps
 from gateway.adapters.postgres.statements import Statement, parse
+from gateway.adapters.postgres.tables import part
 
 FOLDER = Path(gateway.adapters.postgres.__file__).parent
 DIRECTORY = {
@@ -32,8 +34,21 @@ WRITING = ("insert", "update", "delete", "truncate", "references", "trigger")
 # Sealed or keyed; of no use to a reader, who gets the journal's sealed column with its rows.
 READABLE_BYTES = {("journal", "personal"), ("refunds", "fingerprint")}
 
+
+def whole(file: str, statement: Statement) -> Statement:
+    """A statement as it is sent: one that stands only as a part, in the least that holds it."""
+    if statement.scope != "chain":
+        return statement
+    parts = [part(file, statement)]
+    if "join bases" in statement.text:
+        parts += [ledger.MOVE_ACCOUNTS, ledger.OPEN_ACCOUNTS]
+    parameters = ("heads", "counts", *(each.name for each in parts))
+    text = writing.statement(parts)
+    return Statement(statement.name, text, parameters, statement.note, scope=None)
+
+
 STATEMENTS = {
-    f"{file.stem}.{name}": statement
+    f"{file.stem}.{name}": whole(file.stem, statement)
     for file in sorted(FOLDER.glob("*.sql"))
     for name, statement in parse(file.read_text(encoding="utf-8"), file.name).items()
 }

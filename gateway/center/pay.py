@@ -5,7 +5,7 @@ submitted - TELL the channel, and COMMIT what it said. The attempt is durable be
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
 from gateway.center.tell import Teller, pay_order
 from gateway.domain import payment as payments
 from gateway.domain.attempt import Attempt, without_codes
-from gateway.domain.change import Change, Need, Rows, Writes
+from gateway.domain.change import Change, Need, Row, Rows, Writes, foreseen
 from gateway.domain.endpoint import check_version
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.idempotency import Numbered, check_repeat
@@ -137,7 +137,9 @@ class Pay:
             return await self.settled(created)
         if created.attempt is None or account is None:
             return created
-        payment = await self._tell(created.payment, created.attempt, account, actor, request_id)
+        payment = await self._tell(
+            created.payment, created.attempt, account, actor, request_id, writes.rows
+        )
         return Created(payment, False)
 
     def _check(self, payment: Payment, attempt: Attempt) -> None:
@@ -179,7 +181,7 @@ class Pay:
         """The Change that writes a new payment, or finds what its number made before."""
         number = Need("payment_no", payment.merchant_order_no)
         seal = self._sealing(customer, payment)
-        foreseen = _written(payment, attempt) if seal is None else None
+        new = _written(payment, attempt) if seal is None else None
 
         def decide(rows: Rows) -> Writes:
             existing = rows.get(number)
@@ -198,7 +200,7 @@ class Pay:
             decide=decide,
             needs=(number,) if seal is None else (number, seal.key.place),
             number=number,
-            foreseen=foreseen,
+            foreseen=new,
         )
 
     def _repeated(
@@ -352,9 +354,10 @@ class Pay:
         account: ChannelAccount,
         actor: str,
         request_id: str | None,
+        rows: Sequence[Row],
     ) -> Payment:
         """Ask the channel in a task of its own; the answer is what is known after 5 s at most."""
-        work = self.ask(payment, attempt, account, actor=actor, request_id=request_id)
+        work = self.ask(payment, attempt, account, actor=actor, request_id=request_id, rows=rows)
         task = self._ongoing.start(payment.id, work)
         done, _ = await asyncio.wait({task}, timeout=WAIT_S)
         if done and task.exception() is None:
@@ -369,13 +372,19 @@ class Pay:
         *,
         actor: str,
         request_id: str | None,
+        rows: Sequence[Row] = (),
     ) -> Payment:
-        """TELL the channel about a durable attempt and COMMIT what it said."""
+        """TELL the channel about a durable attempt and COMMIT what it said.
+
+        `rows` are payment and attempt as they were stored a moment ago, if that is known.
+        """
         order = pay_order(attempt, payment)
         outcome = await self._teller.pay(account, order)
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id
         )
+        if rows:
+            change = foreseen(change, rows)
         writes = await self._books.submit(change)
         return writes.result
 
@@ -424,11 +433,11 @@ class Pay:
         )
         self._check(payment, attempt)
         change = self._confirm_change(payment, attempt, actor=actor, request_id=request_id)
-        writes = await self._books.submit(change)
+        writes = await self._books.submit(foreseen(change, (payment,)))
         begun, mine = writes.result
         if not mine:
             return await self._settled(begun)
-        return await self._tell(begun, attempt, account, actor, request_id)
+        return await self._tell(begun, attempt, account, actor, request_id, writes.rows)
 
     def _confirm_change(
         self, payment: Payment, attempt: Attempt, *, actor: str, request_id: str

@@ -6,7 +6,7 @@ ones in. What may wait is async; what is in memory is not.
 
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.channels.wire import HttpRequest, HttpResponse
 from gateway.domain.attempt import Attempt
@@ -119,6 +119,14 @@ class Books(Protocol):
         ...
 
 
+class Standing(NamedTuple):
+    """How an attempt stands: its payment, and whether money came for it that was unexpected."""
+
+    attempt: Attempt
+    payment: Payment
+    has_unexpected: bool
+
+
 class Reader(Protocol):
     """Reads of one merchant's objects on the primary. Lists are newest first; `before` is the id
     behind which a page begins, `limit` its length."""
@@ -139,6 +147,7 @@ class Reader(Protocol):
         limit: int,
     ) -> list[Payment]: ...
     async def attempt(self, merchant_id: str, attempt_id: str) -> Attempt | None: ...
+    async def standing(self, merchant_id: str, attempt_id: str) -> Standing | None: ...
     async def attempts_of(self, merchant_id: str, payment_id: str) -> list[Attempt]: ...
     async def attempts_by_channel_order_nos(
         self, merchant_id: str, channel: str, numbers: Sequence[str]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from gateway.center.chase import Chase
 from gateway.center.conclude import Concluder
 from gateway.center.once import Ongoing
-from gateway.center.ports import Books, Clock, Directory, Reader, Watch
+from gateway.center.ports import Books, Clock, Directory, Reader, Standing, Watch
 from gateway.center.tell import Teller, pay_order
 from gateway.channels.codec import (
     Authorized,
@@ -28,8 +28,9 @@ from gateway.channels.codec import (
 )
 from gateway.channels.wire import CallbackReply, CallbackRequest
 from gateway.domain import ids
-from gateway.domain.attempt import Attempt
+from gateway.domain.attempt import LIVING, Attempt
 from gateway.domain.callback import CallbackSeen
+from gateway.domain.change import foreseen
 from gateway.domain.errors import not_found
 from gateway.domain.merchant import ChannelAccount
 
@@ -90,10 +91,11 @@ class Receive:
     ) -> bool:
         if verified.outcome is None:
             return True
-        attempt = await self._attempt_of(account, verified)
-        if attempt is None:
+        standing = await self._standing_of(account, verified)
+        if standing is None:
             self._watch.alarm("callback_unknown_order", {"channel_account_id": account.id})
             return False
+        attempt = standing.attempt
         actor = f"channel:{account.channel}"
         seen = CallbackSeen(
             merchant_id=account.merchant_id,
@@ -119,21 +121,24 @@ class Receive:
         change = self._concluder.payment_change(
             attempt, outcome, actor=actor, request_id=request_id, seen=seen
         )
+        if attempt.status in LIVING and not standing.has_unexpected:
+            # Unexpected money, if it came since, has moved the payment's version.
+            change = foreseen(change, (standing.payment, attempt))
         await self._books.submit(change)
         return True
 
-    async def _attempt_of(
+    async def _standing_of(
         self, account: ChannelAccount, verified: VerifiedCallback
-    ) -> Attempt | None:
+    ) -> Standing | None:
         if verified.attempt_no is None:
             return None
         attempt_id = ids.parse("att", f"att_{verified.attempt_no}")
         if attempt_id is None:
             return None
-        attempt = await self._reader.attempt(account.merchant_id, attempt_id)
-        if attempt is None or attempt.channel_account_id != account.id:
+        standing = await self._reader.standing(account.merchant_id, attempt_id)
+        if standing is None or standing.attempt.channel_account_id != account.id:
             return None
-        return attempt
+        return standing
 
     async def _let_go(self, account: ChannelAccount, attempt: Attempt, held: Authorized) -> bool:
         """Void a hold that nobody waits for; the channel tells again of one that remained."""

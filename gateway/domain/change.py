@@ -14,7 +14,7 @@ database judges by versions and keys. A transaction of such Changes reads nothin
 wrong nothing is kept, and all are decided on the rows. A create foresees that its number is new.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -95,42 +95,33 @@ class Change(Struct, frozen=True, kw_only=True):
     seen: tuple[Row, ...] = ()
 
 
-class Unforeseen(Exception):
-    """A decision asked for what nobody has looked at."""
-
-
 class SeenRows:
-    """Rows as they were read; `absent` are those that were looked for and not found."""
+    """The rows of a merchant that were read for a decision; there are no others."""
 
-    def __init__(self, rows: Sequence[Row], absent: Collection[Need]) -> None:
+    def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = {row.place: row for row in rows}
-        self._absent = absent
 
     def get(self, need: Need) -> Any:
-        """The row, or None where it was absent. Raises `Unforeseen`."""
-        row = self._rows.get(need)
-        if row is None and need not in self._absent:
-            raise Unforeseen(need)
-        return row
+        """The row, or None."""
+        return self._rows.get(need)
 
     def account(self, code: str, currency: str) -> Account:
-        """Nobody looks at accounts beforehand: raises `Unforeseen`."""
-        raise Unforeseen(code, currency)
+        """Raises `LookupError`: balances move too often to be looked at beforehand."""
+        raise LookupError(code, currency)
 
 
-def foreseen(change: Change, rows: Sequence[Row], absent: Collection[Need] = ()) -> Change:
-    """The Change with what it writes if `rows` are as they were read; as it is if that is open.
+def foreseen(change: Change, rows: Sequence[Row]) -> Change:
+    """The Change with what it writes if things are as they were seen; as it is if that is open.
 
-    What is `absent` must be so by a key of a row that it writes, or by the version of one of
-    `rows`.
+    `rows` are those of its needs that exist. That the others do not must be sure by a key of a row
+    that it writes, or by the version of one of `rows`.
     """
     try:
-        writes = change.decide(SeenRows(rows, absent))
-    except (Unforeseen, TillgateError):
+        writes = change.decide(SeenRows(rows))
+    except (LookupError, TillgateError):
         return change
     known = {id(row) for row in rows}
     made = tuple(row for row in writes.rows if id(row) not in known)
     if writes.touched or not made:
         return change
-    writes = replace(writes, rows=made)
-    return replace(change, foreseen=writes, seen=tuple(rows))
+    return replace(change, foreseen=replace(writes, rows=made), seen=tuple(rows))

@@ -61,6 +61,31 @@ from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant
 left join heads h on h.merchant_id = k.merchant_id
 left join attempts a on a.merchant_id = k.merchant_id and a.attempt_id = k.key;
 
+-- name: read_standing
+-- Gathered reads of attempts with their payments, and whether unexpected money came for them.
+select k.ordinal, h.open,
+    a.merchant_id, a.attempt_id, a.payment_id, a.number, a.method, a.method_options, a.channel,
+    a.channel_account_id, a.amount, a.currency, a.status, a.created_at, a.expires_at, a.due_at,
+    a.channel_order_no, a.next_action, a.error, a.handed_out, a.close_sent, a.sends, a.queries,
+    a.not_found, a.held, a.answers, a.sent_at, a.version,
+    p.merchant_id, p.payment_id, p.merchant_order_no, p.fingerprint, p.fingerprint_key,
+    p.amount, p.currency, p.subject, p.status, p.livemode, p.capture_method, p.created_at,
+    p.expires_at, p.method, p.channel, p.channel_account_id, p.attempt_id, p.channel_order_no,
+    p.attempts, p.amount_authorized, p.amount_captured, p.amount_refunded,
+    p.amount_refund_pending, p.amount_received, p.payer_amount, p.discount_amount,
+    p.next_action, p.error, p.return_url, p.notify_url, p.customer, p.metadata, p.closing_to,
+    p.succeeded_at, p.canceled_at, p.expired_at, p.capture_before, p.last_sequence, p.version,
+    u.is_there is not null as has_unexpected
+from unnest(:merchant_ids::uuid[], :keys::uuid[]) with ordinality as k (merchant_id, key, ordinal)
+left join heads h on h.merchant_id = k.merchant_id
+left join attempts a on a.merchant_id = k.merchant_id and a.attempt_id = k.key
+left join payments p on p.merchant_id = a.merchant_id and p.payment_id = a.payment_id
+left join lateral (
+    select true as is_there from unexpected_funds n
+    where n.merchant_id = k.merchant_id and n.attempt_id = k.key
+    limit 1
+) u on true;
+
 -- name: read_by_numbers
 -- The attempts that a channel knows by some numbers.
 select

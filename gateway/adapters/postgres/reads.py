@@ -6,7 +6,7 @@ no open head means that the merchant is being moved, and the reader waits and lo
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.adapters.postgres.binding import bind
 from gateway.adapters.postgres.commit import shard_unavailable
 from gateway.adapters.postgres.shards import Shard, Shards
 from gateway.adapters.postgres.tables import Table
+from gateway.center.ports import Standing
 from gateway.domain import ids
 from gateway.domain.attempt import Attempt
 from gateway.domain.events import Event
@@ -40,12 +41,12 @@ _LAST = "f" * 32
 
 
 class Gather:
-    """Reads by id of one table on one shard."""
+    """Reads by id on one shard; `decode` makes a value of a record's columns from the third on."""
 
-    def __init__(self, shard: Shard, table: Table, text: str) -> None:
+    def __init__(self, shard: Shard, text: str, decode: Callable[[Any, int], Any]) -> None:
         self._shard = shard
-        self._table = table
         self._text = text
+        self._decode = decode
         self._waiting: dict[tuple[str, str], list[asyncio.Future[Any]]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -86,7 +87,7 @@ class Gather:
             for record in records:
                 pair, futures = taken[record[0] - 1]
                 if record[1]:
-                    row = None if record[2] is None else self._table.decode(record, 2)
+                    row = None if record[2] is None else self._decode(record, 2)
                     for future in futures:
                         if not future.done():
                             future.set_result(row)
@@ -111,15 +112,20 @@ class PostgresReader:
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
         self._payments = {
-            shard.number: Gather(shard, payments.TABLE, payments.SQL["read_by_id"].text)
+            shard.number: Gather(shard, payments.SQL["read_by_id"].text, payments.TABLE.decode)
             for shard in shards.all
         }
         self._attempts = {
-            shard.number: Gather(shard, attempts.TABLE, attempts.SQL["read_by_id"].text)
+            shard.number: Gather(shard, attempts.SQL["read_by_id"].text, attempts.TABLE.decode)
             for shard in shards.all
         }
         self._refunds = {
-            shard.number: Gather(shard, refunds.TABLE, refunds.SQL["read_by_id"].text)
+            shard.number: Gather(shard, refunds.SQL["read_by_id"].text, refunds.TABLE.decode)
+            for shard in shards.all
+        }
+
+        self._standings = {
+            shard.number: Gather(shard, attempts.SQL["read_standing"].text, _standing)
             for shard in shards.all
         }
 
@@ -202,6 +208,11 @@ class PostgresReader:
         """An attempt by its id, gathered."""
         shard = self._shards.of(merchant_id)
         return await self._attempts[shard.number].read(merchant_id, attempt_id)
+
+    async def standing(self, merchant_id: str, attempt_id: str) -> Standing | None:
+        """An attempt by its id with its payment, gathered."""
+        shard = self._shards.of(merchant_id)
+        return await self._standings[shard.number].read(merchant_id, attempt_id)
 
     async def attempts_of(self, merchant_id: str, payment_id: str) -> list[Attempt]:
         """The attempts of a payment, in their order."""
@@ -290,6 +301,18 @@ class PostgresReader:
             limit=limit,
         )
         return [dict(each) for each in await self._run(merchant_id, text, *values)]
+
+
+_PAYMENT_AT = len(attempts.TABLE.fields)
+_UNEXPECTED_AT = _PAYMENT_AT + len(payments.TABLE.fields)
+
+
+def _standing(record: Any, at: int) -> Standing:
+    return Standing(
+        attempts.TABLE.decode(record, at),
+        payments.TABLE.decode(record, at + _PAYMENT_AT),
+        record[at + _UNEXPECTED_AT],
+    )
 
 
 def _bounds(

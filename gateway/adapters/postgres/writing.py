@@ -65,7 +65,7 @@ class Writing:
         self._add(table.touch, (merchant_id, key))
 
     def post(self, entry: Entry, booked: Sequence[Booked]) -> None:
-        """Write an entry; balances and numbers of `booked` count from the accounts' present ones."""
+        """Write an entry; balances and numbers in `booked` count from the present ones."""
         self._add(ledger.INSERT_ENTRIES, ledger.entry_line(entry))
         for ordinal, each in enumerate(booked, start=1):
             self._add(ledger.INSERT_POSTINGS, ledger.posting_line(entry, ordinal, each))

@@ -250,8 +250,8 @@ async def test_the_roles_own_nothing_and_cannot_log_in(look: asyncpg.Connection)
 
 def nodes(plan: dict) -> Iterator[dict]:
     yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
 
 
 def role_of(statement: Statement) -> str:

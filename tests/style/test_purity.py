@@ -24,7 +24,7 @@ SUBMODULES_ALLOWED = {"urllib.parse", "email.utils"}
 HALF_PURE = ("urllib", "email", "xml", "importlib")
 # The registry finds a channel's package by its name; it loads code, and touches nothing else.
 IMPORTS_ALLOWED = {("gateway/channels/registry.py", "import importlib")}
-FASTPATH_MAY_IMPORT = sys.stdlib_module_names | {"cryptography", "fastpath"}
+FASTPATH_MAY_IMPORT = sys.stdlib_module_names | {"cryptography", "msgspec", "fastpath"}
 FASTPATH_WORLD = {"asyncio", "logging", "random", "secrets", "socket", "ssl", "subprocess", "time"}
 
 Finding = tuple[int, str]
@@ -115,7 +115,7 @@ def test_no_binary_fractions_near_money(pure_floors: tuple[Source, ...]) -> None
     assert {f[:2] for f in found} == FRACTIONS_ALLOWED, "an exception that nothing needs"
 
 
-def test_fastpath_stands_on_the_standard_library_and_cryptography() -> None:
+def test_fastpath_stands_on_the_standard_library_cryptography_and_msgspec() -> None:
     found = set()
     for path in sorted((ROOT / "fastpath").glob("*.py*")):
         if path.suffix not in {".py", ".pyx", ".pyi"}:

@@ -28,7 +28,6 @@ from gateway.domain.person import PayerKey, payer_of
 
 SUBMITTED_DUE = timedelta(seconds=20)  # beyond every send of a live gateway
 
-
 EndLiving = Callable[[Payment], Awaitable[Payment]]
 
 
@@ -181,14 +180,14 @@ class Pay:
         """The Change that writes a new payment, or finds what its number made before."""
         number = Need("payment_no", payment.merchant_order_no)
         seal = self._sealing(customer, payment)
-        new = _written(payment, attempt) if seal is None else None
+        new = _written(payment, attempt)
 
         def decide(rows: Rows) -> Writes:
             existing = rows.get(number)
             if existing is not None:
                 return self._repeated(existing, payment, attempt, numbered)
             if seal is None:
-                return _written(payment, attempt)
+                return new
             sealed, key = seal(payment, rows)
             return _written(sealed, attempt, key)
 
@@ -200,7 +199,7 @@ class Pay:
             decide=decide,
             needs=(number,) if seal is None else (number, seal.key.place),
             number=number,
-            foreseen=new,
+            foreseen=new if seal is None else None,
         )
 
     def _repeated(

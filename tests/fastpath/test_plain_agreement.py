@@ -160,3 +160,39 @@ def test_reading_ids(
     assert outcome(_identifier_c.digits_of, "pay", text) == outcome(
         _identifier_py.digits_of, "pay", text
     )
+    for name in ("read_digits", "read_numbers"):
+        compiled, pure = getattr(_identifier_c, name), getattr(_identifier_py, name)
+        assert outcome(compiled, text) == outcome(pure, text)
+
+
+@given(
+    st.one_of(st.text(max_size=4), anything),
+    st.one_of(st.binary(min_size=16, max_size=16), anything),
+)
+def test_writing_ids(outcome: Outcome, prefix: Any, octets: Any) -> None:
+    assert outcome(_identifier_c.write_identifier, prefix, octets) == outcome(
+        _identifier_py.write_identifier, prefix, octets
+    )
+
+
+characters = st.text("0123456789abcdefghjkmnpqrstvwxyzZil_-é", min_size=25, max_size=27)
+
+
+@given(st.text(max_size=3), st.text(max_size=3), st.one_of(characters, anything))
+def test_reading_anything(outcome: Outcome, prefix: str, other: str, tail: Any) -> None:
+    texts = [tail, f"{prefix}_{tail}", f"{other}_{tail}"]
+    for text in texts:
+        for name in ("read_digits", "read_numbers"):
+            compiled, pure = getattr(_identifier_c, name), getattr(_identifier_py, name)
+            assert outcome(compiled, text) == outcome(pure, text)
+        assert outcome(_identifier_c.digits_of, prefix, text) == outcome(
+            _identifier_py.digits_of, prefix, text
+        )
+
+
+@given(st.text(max_size=3), st.integers(0, 2**48 - 1), st.integers(0, 2**62 - 1))
+def test_reading_ids_of_any_prefix(
+    outcome: Outcome, prefix: str, at_ms: int, random62: int
+) -> None:
+    text, digits = _identifier_py.make_identifier(prefix, at_ms, 7, random62)
+    assert _identifier_c.digits_of(prefix, text) == _identifier_py.digits_of(prefix, text) == digits

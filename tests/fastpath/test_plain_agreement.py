@@ -1,5 +1,6 @@
 """The compiled twins of the quick way against the pure ones, on anything."""
 
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
@@ -121,16 +122,32 @@ def test_keys(outcome: Outcome, secret: Any, message: Any) -> None:
     assert outcome(digest, _keyed_c) == outcome(digest, _keyed_py)
 
 
+lines = st.binary(max_size=30)
+
+
 @given(
+    st.data(),
     st.binary(min_size=32, max_size=32),
-    st.lists(anything, min_size=5, max_size=5),
-    st.one_of(st.binary(min_size=32, max_size=32), anything),
+    st.tuples(*[lines] * 5) | st.tuples(*[lines | anything] * 5),
 )
-def test_verification(outcome: Outcome, secret: bytes, parts: list[Any], signature: Any) -> None:
+@settings(max_examples=400)
+def test_verification(
+    outcome: Outcome, data: st.DataObject, secret: bytes, parts: tuple[Any, ...]
+) -> None:
+    choices: list[st.SearchStrategy[Any]] = [lines, anything]
+    if all(type(part) is bytes for part in parts):
+        true = hmac.digest(secret, b"%b\n%b\n%b\n%b\n%b\n" % parts, "sha256")
+        choices += [st.just(true), st.integers(0, 31).map(lambda at: changed(true, at))]
+    signature = data.draw(st.one_of(choices))
+
     def verify(module: Any) -> bool:
         return module.HmacKey(secret).verify_request(*parts, signature)
 
     assert outcome(verify, _keyed_c) == outcome(verify, _keyed_py)
+
+
+def changed(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :]
 
 
 words = st.one_of(st.integers(-1, 2**64), st.integers(), st.none(), st.booleans(), st.floats())

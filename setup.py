@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = {
     f"fastpath._{subject}_c": f"fastpath/_{subject}_c.pyx"
-    for subject in ("signature", "amount", "keyed", "request", "order", "identifier")
+    for subject in ("signature", "amount", "keyed", "request", "order", "identifier", "moment")
 }
 DIRECTIVES = {"language_level": 3, "binding": True}
 

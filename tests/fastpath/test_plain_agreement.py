@@ -14,6 +14,8 @@ from fastpath import (
     _identifier_py,
     _keyed_c,
     _keyed_py,
+    _moment_c,
+    _moment_py,
     _order_c,
     _order_py,
     _request_c,
@@ -213,3 +215,8 @@ def test_reading_ids_of_any_prefix(
 ) -> None:
     text, digits = _identifier_py.make_identifier(prefix, at_ms, 7, random62)
     assert _identifier_c.digits_of(prefix, text) == _identifier_py.digits_of(prefix, text) == digits
+
+
+@given(st.one_of(st.datetimes(), st.datetimes(timezones=st.timezones()), st.dates(), anything))
+def test_moments(outcome: Outcome, moment: Any) -> None:
+    assert outcome(_moment_c.rfc3339, moment) == outcome(_moment_py.rfc3339, moment)

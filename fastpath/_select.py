@@ -26,6 +26,7 @@ _COMPILED: Final = (
     "fastpath._order_c",
     "fastpath._identifier_c",
     "fastpath._row_c",
+    "fastpath._moment_c",
 )
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"

@@ -3,21 +3,12 @@
 
 Law. Same results, same errors, same order of checks as the pure twin. It reads memory only
 between the start and the end of a bytes object that the caller holds; every pointer is compared
-with `end` before it is read. HMAC and the comparison are Python's own C functions, so that
-nothing is linked and the comparison keeps its promise about time.
+with `end` before it is read.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy
-
-from hmac import compare_digest
-
-try:
-    # What `hmac.digest` calls, without its Python frame around it.
-    from _hashlib import hmac_digest
-except ImportError:
-    from hmac import digest as hmac_digest
 
 from fastpath import _signature_terms
 from fastpath._arguments import wrong_type
@@ -25,7 +16,6 @@ from fastpath._signature_terms import (
     ED25519,
     HMAC_SHA256,
     RSA2048_SHA256,
-    HMAC_KEY_REFUSED,
     WINDOW_S,
     Authorization,
     SignatureMalformed,
@@ -34,8 +24,6 @@ from fastpath._signature_terms import (
 cdef enum:
     HEADER_BYTES = 2048
     SIGNATURE_BYTES = 512
-    SECRET_SIZE = 32
-    DIGEST_SIZE = 32
     ID_CHARS = 30
     TS_CHARS = 10
     NONCE_CHARS_MIN = 16
@@ -57,7 +45,6 @@ cdef enum:
 if (
     _signature_terms.HEADER_BYTES_MAX != HEADER_BYTES
     or _signature_terms.SIGNATURE_BYTES_MAX != SIGNATURE_BYTES
-    or _signature_terms.SECRET_BYTES != SECRET_SIZE
 ):
     raise ImportError("fastpath._signature_c was compiled for other limits; build it again")
 
@@ -317,30 +304,9 @@ cdef bytes _message(object method, object target, object ts_text, object nonce, 
     return message
 
 
-cdef bint _verify(object secret, object message, object signature) except -1:
-    _require_bytes("secret", secret)
-    _require_bytes("message", message)
-    _require_bytes("signature", signature)
-    if PyBytes_GET_SIZE(secret) != SECRET_SIZE:
-        raise ValueError(HMAC_KEY_REFUSED)
-    if PyBytes_GET_SIZE(signature) != DIGEST_SIZE:
-        return False
-    return compare_digest(hmac_digest(secret, message, "sha256"), signature)
-
-
 def build_message(method, target, ts_text, nonce, body):
     """See `fastpath._signature_py.build_message`."""
     return _message(method, target, ts_text, nonce, body)
-
-
-def verify_hmac_sha256(secret, message, signature):
-    """See `fastpath._signature_py.verify_hmac_sha256`."""
-    return _verify(secret, message, signature)
-
-
-def verify_request_hmac(secret, method, target, ts_text, nonce, body, signature):
-    """See `fastpath._signature_py.verify_request_hmac`."""
-    return _verify(secret, _message(method, target, ts_text, nonce, body), signature)
 
 
 def in_window(ts, now, window=WINDOW_S):

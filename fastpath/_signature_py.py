@@ -7,7 +7,6 @@ str), because what was signed are bytes. Errors name the fault, never the input.
 
 import base64
 import binascii
-import hmac
 import re
 from typing import Final
 
@@ -15,10 +14,8 @@ from fastpath._arguments import wrong_type
 from fastpath._signature_terms import (
     ED25519,
     HEADER_BYTES_MAX,
-    HMAC_KEY_REFUSED,
     HMAC_SHA256,
     RSA2048_SHA256,
-    SECRET_BYTES,
     SIGNATURE_BYTES_MAX,
     WINDOW_S,
     Authorization,
@@ -36,8 +33,6 @@ _GRAMMAR: Final = {
     "nonce": re.compile(rb"[A-Za-z0-9_-]{16,64}"),
 }
 _NAMES: Final = (b"mch", b"key", b"ts", b"nonce", b"sig")
-
-_DIGEST_BYTES: Final = 32
 
 
 def parse_authorization(header: bytes) -> Authorization:
@@ -117,36 +112,6 @@ def build_message(method: bytes, target: bytes, ts_text: bytes, nonce: bytes, bo
         if b"\n" in value:
             raise ValueError(f"{name} must not contain a line feed")
     return b"%b\n%b\n%b\n%b\n%b\n" % (method, target, ts_text, nonce, body)
-
-
-def verify_hmac_sha256(secret: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` is HMAC-SHA-256 (RFC 2104) of `message` under the 32-byte `secret`.
-
-    The time taken does not depend on where a wrong signature differs. Raises ValueError for a
-    secret of another length, TypeError if an argument is not bytes.
-    """
-    for name, value in (("secret", secret), ("message", message), ("signature", signature)):
-        if type(value) is not bytes:
-            raise wrong_type(name, "bytes", value)
-    if len(secret) != SECRET_BYTES:
-        raise ValueError(HMAC_KEY_REFUSED)
-    if len(signature) != _DIGEST_BYTES:
-        return False
-    return hmac.compare_digest(hmac.digest(secret, message, "sha256"), signature)
-
-
-def verify_request_hmac(
-    secret: bytes,
-    method: bytes,
-    target: bytes,
-    ts_text: bytes,
-    nonce: bytes,
-    body: bytes,
-    signature: bytes,
-) -> bool:
-    """`build_message` and `verify_hmac_sha256` in one call; raises what they raise, in order."""
-    message = build_message(method, target, ts_text, nonce, body)
-    return verify_hmac_sha256(secret, message, signature)
 
 
 def in_window(ts: int, now: int, window: int = WINDOW_S) -> bool:

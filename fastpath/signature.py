@@ -26,16 +26,12 @@ if IMPLEMENTATION == "cython":
         build_message,
         in_window,
         parse_authorization,
-        verify_hmac_sha256,
-        verify_request_hmac,
     )
 else:
     from fastpath._signature_py import (
         build_message,
         in_window,
         parse_authorization,
-        verify_hmac_sha256,
-        verify_request_hmac,
     )
 
 __all__ = [
@@ -54,7 +50,5 @@ __all__ = [
     "in_window",
     "parse_authorization",
     "verify_ed25519",
-    "verify_hmac_sha256",
-    "verify_request_hmac",
     "verify_rsa2048_sha256",
 ]

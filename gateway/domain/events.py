@@ -10,6 +10,8 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
+from fastpath.moment import rfc3339
+
 TYPES = frozenset(
     {
         "payment.created",
@@ -53,7 +55,6 @@ OBJECT_PREFIXES = {
 
 encode = msgspec.json.Encoder().encode
 
-_TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
 # Requests of one second share its text, and so do their ends.
 _SECONDS_REMEMBERED_MAX = 256
 _MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
@@ -91,18 +92,8 @@ class Event(Struct, frozen=True, kw_only=True):
     personal: bytes | None
 
 
-def rfc3339(moment: datetime) -> str:
-    """A moment (UTC, from the year 1000 on) as RFC 3339 text with milliseconds and `Z`."""
-    # By tables: `isoformat` takes four times as long, and every answer tells several moments.
-    two = _TWO_DIGITS
-    return (
-        f"{moment.year}-{two[moment.month]}-{two[moment.day]}T{two[moment.hour]}:"
-        f"{two[moment.minute]}:{two[moment.second]}.{_MILLISECONDS[moment.microsecond // 1000]}"
-    )
-
-
 def rfc3339_of_ms(at_ms: int) -> str:
-    """Unix milliseconds as the same text."""
+    """Unix milliseconds as `rfc3339` tells their moment."""
     second, millisecond = divmod(at_ms, 1000)
     return _second_text(second) + _MILLISECONDS[millisecond]
 

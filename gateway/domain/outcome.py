@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from gateway.domain import chart
 from gateway.domain.attempt import (
@@ -90,7 +90,7 @@ def unexpected_line(payment: Payment, funds: UnexpectedFunds) -> Line:
         "payment.unexpected_funds",
         payment.id,
         payment.version,
-        encode(view(payment) | {"unexpected_funds": unexpected_view(funds)}),
+        encode(asdict(view(payment)) | {"unexpected_funds": unexpected_view(funds)}),
         payment.id,
         payment.customer,
     )

@@ -6,6 +6,7 @@ version, and the view is the one shape that answers and events share.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -77,51 +78,94 @@ class Payment(Struct, frozen=True, kw_only=True):
         return Need("payment", self.id)
 
 
-def view(payment: Payment) -> dict[str, object]:
-    """The payment object of the API, as it is told in answers and events."""
+class View(Struct, frozen=True, gc=False):
+    """The payment object of the API, as it is told in answers and events; moments are text."""
+
+    id: str
+    object: str
+    merchant_order_no: str
+    amount: int
+    currency: str
+    subject: str
+    status: str
+    method: str | None
+    channel: str | None
+    channel_account_id: str | None
+    attempt_id: str | None
+    channel_order_no: str | None
+    capture_method: str
+    amount_authorized: int
+    amount_capturable: int
+    amount_captured: int
+    amount_refunded: int
+    amount_refund_pending: int
+    amount_received: int
+    amount_disputed: int
+    fee_amount: int
+    payer_amount: int | None
+    discount_amount: int | None
+    next_action: Mapping[str, Any]
+    cashier_url: None
+    return_url: str | None
+    notify_url: str | None
+    customer: Any
+    metadata: Mapping[str, str]
+    expires_at: str
+    capture_before: str | None
+    created_at: str
+    succeeded_at: str | None
+    canceled_at: str | None
+    expired_at: str | None
+    version: int
+    livemode: bool
+    error: Mapping[str, Any] | None
+
+
+def view(payment: Payment, *, customer: object = None) -> View:
+    """The payment as it is told, with the payer's data in the clear for whoever may read it."""
     p = payment
-    return {
-        "id": p.id,
-        "object": "payment",
-        "merchant_order_no": p.merchant_order_no,
-        "amount": p.amount,
-        "currency": p.currency,
-        "subject": p.subject,
-        "status": p.status,
-        "method": p.method,
-        "channel": p.channel,
-        "channel_account_id": p.channel_account_id,
-        "attempt_id": p.attempt_id,
-        "channel_order_no": p.channel_order_no,
-        "capture_method": p.capture_method,
-        "amount_authorized": p.amount_authorized,
-        "amount_capturable": (
-            p.amount_authorized - p.amount_captured if p.status == "requires_capture" else 0
-        ),
-        "amount_captured": p.amount_captured,
-        "amount_refunded": p.amount_refunded,
-        "amount_refund_pending": p.amount_refund_pending,
-        "amount_received": p.amount_received,
-        "amount_disputed": 0,
-        "fee_amount": 0,
-        "payer_amount": p.payer_amount,
-        "discount_amount": p.discount_amount,
-        "next_action": p.next_action or NONE_ACTION,
-        "cashier_url": None,
-        "return_url": p.return_url,
-        "notify_url": p.notify_url,
-        "customer": None,
-        "metadata": p.metadata,
-        "expires_at": rfc3339(p.expires_at),
-        "capture_before": rfc3339_or_none(p.capture_before),
-        "created_at": rfc3339(p.created_at),
-        "succeeded_at": rfc3339_or_none(p.succeeded_at),
-        "canceled_at": rfc3339_or_none(p.canceled_at),
-        "expired_at": rfc3339_or_none(p.expired_at),
-        "version": p.version,
-        "livemode": p.livemode,
-        "error": p.error,
-    }
+    # By place, in the order of `View`: a struct made by name takes three times as long to fill,
+    # a dict as well, and every journal line of a payment needs one.
+    return View(
+        p.id,
+        "payment",
+        p.merchant_order_no,
+        p.amount,
+        p.currency,
+        p.subject,
+        p.status,
+        p.method,
+        p.channel,
+        p.channel_account_id,
+        p.attempt_id,
+        p.channel_order_no,
+        p.capture_method,
+        p.amount_authorized,
+        p.amount_authorized - p.amount_captured if p.status == "requires_capture" else 0,
+        p.amount_captured,
+        p.amount_refunded,
+        p.amount_refund_pending,
+        p.amount_received,
+        0,  # amount_disputed
+        0,  # fee_amount
+        p.payer_amount,
+        p.discount_amount,
+        p.next_action or NONE_ACTION,
+        None,  # cashier_url
+        p.return_url,
+        p.notify_url,
+        customer,
+        p.metadata,
+        rfc3339(p.expires_at),
+        rfc3339_or_none(p.capture_before),
+        rfc3339(p.created_at),
+        rfc3339_or_none(p.succeeded_at),
+        rfc3339_or_none(p.canceled_at),
+        rfc3339_or_none(p.expired_at),
+        p.version,
+        p.livemode,
+        p.error,
+    )
 
 
 def _fresh_pieces(*, livemode: bool) -> list[str]:

@@ -8,7 +8,7 @@ never for more or less.
 from datetime import datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from gateway.domain.attempt import LIVING, Attempt
 from gateway.domain.change import Need
@@ -86,7 +86,7 @@ def receive(
     _check_amount(receipt, attempt.amount)
     money = Money(attempt.attempt_no, attempt.amount, attempt.currency)
     step = paid(payment, attempt, money, now=now, fresh=fresh, known=None)
-    data = encode(view(step.payment) | _told(receipt))
+    data = encode(asdict(view(step.payment)) | _told(receipt))
     lines = (*step.lines[:-1], _with_data(step.lines[-1], data))
     return replace(step, lines=lines)
 

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.replay import records
 from benchmarks.requests import Request, Signer, plain, signed, write
-from fastpath.signature import parse_authorization, verify_request_hmac
+from fastpath.keyed import HmacKey
+from fastpath.signature import parse_authorization
 
 pytestmark = pytest.mark.fast
 
@@ -23,8 +24,8 @@ def test_a_request_is_whole_and_its_signature_holds(method: str, body: bytes) ->
     lines = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
     header = parse_authorization(lines[b"Authorization"])
     assert sent == body and int(lines.get(b"Content-Length", b"0")) == len(body)
-    assert verify_request_hmac(
-        SECRET, method.encode(), b"/v1/payments", header.ts_text, header.nonce, body, header.sig
+    assert HmacKey(SECRET).verify_request(
+        method.encode(), b"/v1/payments", header.ts_text, header.nonce, body, header.sig
     )
 
 

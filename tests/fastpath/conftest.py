@@ -59,6 +59,11 @@ def row(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(f"fastpath._row_{TWINS[request.param]}")
 
 
+@pytest.fixture(scope="session", params=TWINS)
+def moment_twin(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._moment_{TWINS[request.param]}")
+
+
 @pytest.fixture(scope="session")
 def own_pay1() -> dict[str, Any]:
     return json.loads((VECTORS / "own_pay1.json").read_text())

@@ -172,35 +172,6 @@ def test_messages(outcome: Outcome, parts: tuple[Any, ...]) -> None:
     )
 
 
-secrets = st.one_of(st.binary(min_size=32, max_size=32), st.binary(max_size=40), anything)
-
-
-@given(data=st.data(), secret=secrets, message=st.binary(max_size=300) | anything)
-@settings(max_examples=400)
-def test_hmac(outcome: Outcome, data: st.DataObject, secret: Any, message: Any) -> None:
-    choices: list[st.SearchStrategy[Any]] = [st.binary(max_size=40), anything]
-    if type(secret) is bytes and type(message) is bytes:
-        import hmac
-
-        true = hmac.new(secret, message, "sha256").digest()
-        choices += [st.just(true), st.integers(0, 31).map(lambda at: _changed(true, at))]
-    made = data.draw(st.one_of(choices))
-    result = outcome(_signature_c.verify_hmac_sha256, secret, message, made)
-    assert result == outcome(_signature_py.verify_hmac_sha256, secret, message, made)
-
-
-def _changed(whole: bytes, at: int) -> bytes:
-    return whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :]
-
-
-@given(parts=st.tuples(secrets, *[lines | anything] * 5, st.binary() | anything))
-@settings(max_examples=400)
-def test_requests(outcome: Outcome, parts: tuple[Any, ...]) -> None:
-    assert outcome(_signature_c.verify_request_hmac, *parts) == outcome(
-        _signature_py.verify_request_hmac, *parts
-    )
-
-
 numbers = st.integers() | st.integers(-(2**64), 2**64) | st.integers(-400, 400)
 
 

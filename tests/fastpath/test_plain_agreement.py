@@ -1,5 +1,6 @@
 """The compiled twins of the quick way against the pure ones, on anything."""
 
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from fastpath import (
     _identifier_py,
     _keyed_c,
     _keyed_py,
+    _moment_c,
+    _moment_py,
     _order_c,
     _order_py,
     _request_c,
@@ -121,16 +124,32 @@ def test_keys(outcome: Outcome, secret: Any, message: Any) -> None:
     assert outcome(digest, _keyed_c) == outcome(digest, _keyed_py)
 
 
+lines = st.binary(max_size=30)
+
+
 @given(
+    st.data(),
     st.binary(min_size=32, max_size=32),
-    st.lists(anything, min_size=5, max_size=5),
-    st.one_of(st.binary(min_size=32, max_size=32), anything),
+    st.tuples(*[lines] * 5) | st.tuples(*[lines | anything] * 5),
 )
-def test_verification(outcome: Outcome, secret: bytes, parts: list[Any], signature: Any) -> None:
+@settings(max_examples=400)
+def test_verification(
+    outcome: Outcome, data: st.DataObject, secret: bytes, parts: tuple[Any, ...]
+) -> None:
+    choices: list[st.SearchStrategy[Any]] = [lines, anything]
+    if all(type(part) is bytes for part in parts):
+        true = hmac.digest(secret, b"%b\n%b\n%b\n%b\n%b\n" % parts, "sha256")
+        choices += [st.just(true), st.integers(0, 31).map(lambda at: changed(true, at))]
+    signature = data.draw(st.one_of(choices))
+
     def verify(module: Any) -> bool:
         return module.HmacKey(secret).verify_request(*parts, signature)
 
     assert outcome(verify, _keyed_c) == outcome(verify, _keyed_py)
+
+
+def changed(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :]
 
 
 words = st.one_of(st.integers(-1, 2**64), st.integers(), st.none(), st.booleans(), st.floats())
@@ -160,3 +179,44 @@ def test_reading_ids(
     assert outcome(_identifier_c.digits_of, "pay", text) == outcome(
         _identifier_py.digits_of, "pay", text
     )
+    for name in ("read_digits", "read_numbers"):
+        compiled, pure = getattr(_identifier_c, name), getattr(_identifier_py, name)
+        assert outcome(compiled, text) == outcome(pure, text)
+
+
+@given(
+    st.one_of(st.text(max_size=4), anything),
+    st.one_of(st.binary(min_size=16, max_size=16), anything),
+)
+def test_writing_ids(outcome: Outcome, prefix: Any, octets: Any) -> None:
+    assert outcome(_identifier_c.write_identifier, prefix, octets) == outcome(
+        _identifier_py.write_identifier, prefix, octets
+    )
+
+
+characters = st.text("0123456789abcdefghjkmnpqrstvwxyzZil_-é", min_size=25, max_size=27)
+
+
+@given(st.text(max_size=3), st.text(max_size=3), st.one_of(characters, anything))
+def test_reading_anything(outcome: Outcome, prefix: str, other: str, tail: Any) -> None:
+    texts = [tail, f"{prefix}_{tail}", f"{other}_{tail}"]
+    for text in texts:
+        for name in ("read_digits", "read_numbers"):
+            compiled, pure = getattr(_identifier_c, name), getattr(_identifier_py, name)
+            assert outcome(compiled, text) == outcome(pure, text)
+        assert outcome(_identifier_c.digits_of, prefix, text) == outcome(
+            _identifier_py.digits_of, prefix, text
+        )
+
+
+@given(st.text(max_size=3), st.integers(0, 2**48 - 1), st.integers(0, 2**62 - 1))
+def test_reading_ids_of_any_prefix(
+    outcome: Outcome, prefix: str, at_ms: int, random62: int
+) -> None:
+    text, digits = _identifier_py.make_identifier(prefix, at_ms, 7, random62)
+    assert _identifier_c.digits_of(prefix, text) == _identifier_py.digits_of(prefix, text) == digits
+
+
+@given(st.one_of(st.datetimes(), st.datetimes(timezones=st.timezones()), st.dates(), anything))
+def test_moments(outcome: Outcome, moment: Any) -> None:
+    assert outcome(_moment_c.rfc3339, moment) == outcome(_moment_py.rfc3339, moment)

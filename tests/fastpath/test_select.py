@@ -18,10 +18,12 @@ PURE_ONLY = os.environ.get("FASTPATH_PURE") == "1"
 
 SHOW = """
 import sys
-import fastpath, fastpath.amount as amount, fastpath.signature as signature
+import fastpath
+from fastpath import amount, identifier, keyed, moment, order, request, signature
 functions = (amount.check_minor, amount.parse_decimal, amount.format_decimal,
              signature.parse_authorization, signature.build_message, signature.in_window,
-             signature.verify_hmac_sha256, signature.verify_request_hmac)
+             keyed.HmacKey, identifier.digits_of, moment.rfc3339, order.read_order,
+             request.scan_request)
 print(fastpath.IMPLEMENTATION, *sorted({f.__module__.rpartition("_")[2] for f in functions}))
 """
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fastpath.signature import parse_authorization, verify_request_hmac
+from fastpath.keyed import HmacKey
+from fastpath.signature import parse_authorization
 from loadtests.account import Account
 
 pytestmark = pytest.mark.fast
@@ -15,6 +16,6 @@ ACCOUNT = Account("mch_01jd3x2n5sf7x8k2m4p6q8r0ab", "key_01jd3x2n5sf7x8k2m4p6q8r
 def test_its_signature_holds(body: bytes) -> None:
     header = parse_authorization(ACCOUNT.authorization("POST", "/v1/refunds", body).encode())
     assert (header.mch, header.key) == (ACCOUNT.merchant_id, ACCOUNT.key_id)
-    assert verify_request_hmac(
-        SECRET, b"POST", b"/v1/refunds", header.ts_text, header.nonce, body, header.sig
+    assert HmacKey(SECRET).verify_request(
+        b"POST", b"/v1/refunds", header.ts_text, header.nonce, body, header.sig
     )

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from docs.generate import PAGES, stale
-from fastpath.signature import parse_authorization, verify_request_hmac
+from fastpath.keyed import HmacKey
+from fastpath.signature import parse_authorization
 from tests.style.conftest import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -102,8 +103,8 @@ class Door(BaseHTTPRequestHandler):
             self.answer(200, json.loads(body), {"result": "paid", "channel_order_no": "2026"})
             return
         header = parse_authorization(self.headers["Authorization"].encode())
-        genuine = (header.mch, header.key) == (MERCHANT, KEY) and verify_request_hmac(
-            SECRET, b"POST", self.path.encode(), header.ts_text, header.nonce, body, header.sig
+        genuine = (header.mch, header.key) == (MERCHANT, KEY) and HmacKey(SECRET).verify_request(
+            b"POST", self.path.encode(), header.ts_text, header.nonce, body, header.sig
         )
         code = {"type": "qr_code", "qr_code": "https://qr.example/1"}
         payment = {"id": "pay_1", "status": "requires_action", "next_action": code}

@@ -86,6 +86,6 @@ def _receipt(request: Request) -> tuple[str, int]:
     return check_business_no(body.receipt_no, param="/receipt_no"), check_amount(body.amount)
 
 
-def _answer(request: Request, shown: dict[str, object], *, is_known: bool) -> Reply:
+def _answer(request: Request, shown: object, *, is_known: bool) -> Reply:
     headers = (REPLAYED,) if is_known else ()
     return json_reply(200, encode(shown), request_id=request.request_id, headers=headers)

@@ -229,10 +229,9 @@ class Payments:
         customers = await self._query.customers(merchant_id, found)
         rendered = []
         for payment in found:
-            value = payments.view(payment)
-            if payment.customer is not None:
-                value["customer"] = customers.get(payment.customer)
-            rendered.append(_encode(value))
+            sealed = payment.customer
+            customer = None if sealed is None else customers.get(sealed)
+            rendered.append(_encode(payments.view(payment, customer=customer)))
         return rendered
 
     async def get(self, request: Request) -> Reply:

@@ -1,0 +1,3 @@
+from datetime import datetime
+
+def rfc3339(moment: datetime) -> str: ...

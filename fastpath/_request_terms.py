@@ -28,6 +28,9 @@ SIGNIFICANT: Final = frozenset(
 """Headers (in lower case) that change how a request is framed, read or attributed: none of them is
 plain, but for `Connection: keep-alive`. All other headers are read by nobody here."""
 
+ATTRIBUTING: Final = frozenset({b"forwarded", b"x-forwarded-for"})
+"""Those of them that only say who sent a request: plain where nobody asks for that."""
+
 
 class PlainRequest(NamedTuple):
     """A whole request as it came: nothing in it is verified, nothing was changed."""
@@ -40,3 +43,14 @@ class PlainRequest(NamedTuple):
     """The value of the one Authorization header."""
     body: bytes
     """Exactly the bytes that Content-Length announced; none with GET."""
+
+
+class PlainPost(NamedTuple):
+    """A whole POST as it came, with all of its headers: for whoever finds a signature in them."""
+
+    target: str
+    """Path and query, visible ASCII without `#`."""
+    headers: dict[str, str]
+    """Names in lower case, each once, in their order; values without white space around them."""
+    body: bytes
+    """Exactly the bytes that Content-Length announced; at least one."""

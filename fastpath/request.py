@@ -4,12 +4,28 @@ Law. This is a door: it holds no logic, only the names of the twin that `fastpat
 A scan never refuses: what is not plain is None, and is read again by a parser that can.
 """
 
-from fastpath._request_terms import HEADERS_MAX, REQUEST_BYTES_MAX, SIGNIFICANT, PlainRequest
+from fastpath._request_terms import (
+    ATTRIBUTING,
+    HEADERS_MAX,
+    REQUEST_BYTES_MAX,
+    SIGNIFICANT,
+    PlainPost,
+    PlainRequest,
+)
 from fastpath._select import IMPLEMENTATION
 
 if IMPLEMENTATION == "cython":
-    from fastpath._request_c import scan_request
+    from fastpath._request_c import scan_post, scan_request
 else:
-    from fastpath._request_py import scan_request
+    from fastpath._request_py import scan_post, scan_request
 
-__all__ = ["HEADERS_MAX", "REQUEST_BYTES_MAX", "SIGNIFICANT", "PlainRequest", "scan_request"]
+__all__ = [
+    "ATTRIBUTING",
+    "HEADERS_MAX",
+    "REQUEST_BYTES_MAX",
+    "SIGNIFICANT",
+    "PlainPost",
+    "PlainRequest",
+    "scan_post",
+    "scan_request",
+]

@@ -59,6 +59,7 @@ from gateway.center.tell import Addresses, Teller
 from gateway.channels.codec import Codec
 from gateway.channels.registry import Registry, load_registry
 from gateway.config import Settings
+from gateway.telemetry.logs import request_id
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observe import (
     AGES_EVERY_S,
@@ -85,6 +86,9 @@ from gateway.web.callbacks import Callbacks
 from gateway.web.documents import Documents
 from gateway.web.ops import routes as ops_routes
 from gateway.web.quick import QuickLane
+from gateway.web.quick_callbacks import BEGINNING as CALLBACKS_BEGINNING
+from gateway.web.quick_callbacks import QuickCallbacks
+from gateway.web.quick_routes import QuickRoutes
 from gateway.web.routing import Route, Router
 from gateway.web.server import HttpServer
 from gateway.workers.overdue import Overdue
@@ -423,10 +427,13 @@ class Gateway:
             authenticator=authenticator,
             exact={(b"POST", b"/v1/payments"): self._quick_create},
             below=((b"GET", b"/v1/payments/", self._quick_get),),
+            open_doors=((CALLBACKS_BEGINNING, self._quick_callbacks),),
+            find=QuickRoutes(self.router, self._quick_names),
             new_request_id=core.ids.request_id,
             trusted=core.settings.proxy_networks,
             observe=core.metrics.request,
             on_error=http_errors(core.metrics),
+            log_as=request_id.set,
         )
         self.server = HttpServer(
             self.router,
@@ -453,14 +460,15 @@ class Gateway:
         )
         self._quick_create = QuickCreatePayment(quick_pay=core.quick_pay, payments=payments)
         self._quick_get = QuickGetPayment(views=PostgresViews(core.shards), payments=payments)
+        refunds = Refunds(
+            refunding=core.refunding, query=core.query, directory=directory, cursor_key=cursor_key
+        )
+        self._quick_names = [each.name for each in (*payments.routes(), *refunds.routes())]
+        callbacks = Callbacks(core.receive)
+        self._quick_callbacks = QuickCallbacks(callbacks)
         doors = (
             payments,
-            Refunds(
-                refunding=core.refunding,
-                query=core.query,
-                directory=directory,
-                cursor_key=cursor_key,
-            ),
+            refunds,
             Balance(query=core.query, cursor_key=cursor_key),
             WebhookEndpoints(
                 notify=core.notify,
@@ -471,7 +479,7 @@ class Gateway:
             ),
             Events(replay=core.replay),
             NotifySecrets(notify=core.notify),
-            Callbacks(core.receive),
+            callbacks,
         )
         routes = [route for door in doors for route in door.routes()]
         routes += [*self._admin_routes(cursor_key), *ops_routes(self.readiness)]

@@ -37,20 +37,21 @@ class Callbacks:
         account_id = ids.parse("cac", request.params["channel_account_id"])
         if account_id is None:
             raise not_found()
-        answer = await self._receive.callback(
-            request.params["channel"],
-            account_id,
-            CallbackRequest(
-                method=request.method,
-                target=request.target.decode("ascii", "replace"),
-                headers={name.lower(): value for name, value in request.headers.items()},
-                body=request.body,
-            ),
-            request_id=request.request_id,
+        heard = CallbackRequest(
+            method=request.method,
+            target=request.target.decode("ascii", "replace"),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=request.body,
         )
+        return await self.answer(
+            request.params["channel"], account_id, heard, request_id=request.request_id
+        )
+
+    async def answer(
+        self, channel: str, account_id: str, heard: CallbackRequest, *, request_id: str
+    ) -> Reply:
+        """The channel's own answer; raises what `Receive.callback` raises."""
+        answer = await self._receive.callback(channel, account_id, heard, request_id=request_id)
         return Reply(
-            answer.status,
-            answer.body,
-            content_type=answer.content_type,
-            request_id=request.request_id,
+            answer.status, answer.body, content_type=answer.content_type, request_id=request_id
         )

@@ -40,6 +40,7 @@ _SEAM = (
     "_close",
     "_force_close",
     "_upgraded",
+    "_keepalive",
     "_keepalive_handle",
     "_keepalive_timeout",
     "_next_keepalive_close_time",
@@ -181,8 +182,8 @@ class Connection(web.RequestHandler):
         """Whether nothing of a request has arrived that is not answered."""
         waiter = self._waiter
         return (
-            waiter is not None
-            and not waiter.done()
+            # aiohttp's task waits for a request, or has not had its first turn.
+            (self._request_count == 0 if waiter is None else not waiter.done())
             and self._body is None
             and self._header_bytes == 0
             and not self._is_quick
@@ -255,6 +256,8 @@ class Connection(web.RequestHandler):
     def begin_quick(self) -> None:
         """A request was taken before aiohttp saw it; what comes next is held until its answer."""
         self._is_quick = True
+        # As aiohttp does with a request: from now on the connection is one that may idle.
+        self._keepalive = True
         self._stop_header_timer()
 
     def leave_quick(self) -> None:

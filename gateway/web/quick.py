@@ -1,13 +1,14 @@
 """Quick requests: those whose bytes came whole and raise no doubt, answered without a parser, a
-task or a header map.
+header map or objects of aiohttp's.
 
 Law: a quick request means what the careful way would take it to mean, and is answered with the same
 bytes. Nothing is refused before the careful way has had its say: whatever is in doubt (a header, a
-member, a signature, a key that must be looked up) is not taken, and is read again from its first
-byte. What is taken is carried out to its end, whoever hangs up, and answered once.
+signature, a key that must be looked up) is not taken, and is read again from its first byte. What
+is taken is carried out to its end, whoever hangs up, and answered once. A body that its door is not
+sure of is read, and refused, by the route's own handler.
 
 `fastpath.request` says which bytes are plain, the door which bodies, `center.authenticate` who
-speaks.
+speaks. An open door asks nobody for a key, as its route does not.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
-from fastpath.request import PlainRequest, scan_request
-from gateway.center.authenticate import Authenticator, Caller
+from fastpath.request import PlainPost, PlainRequest, scan_post, scan_request
+from gateway.center.authenticate import Authenticator
 from gateway.domain.errors import TillgateError
 from gateway.web.access import Networks, is_trusted
 from gateway.web.errors import problem_reply
@@ -26,60 +27,95 @@ from gateway.web.reply import Reply, date
 Observe = Callable[[str, str, int, float], None]
 
 
-class QuickDoor(Protocol):
-    """One operation that has a quick way.
+class Door(Protocol):
+    """One operation that has a quick way; `name` is that of its route.
 
-    `name` and `scope` are those of its route. `read` finds what is asked for, None if in doubt;
-    `begin` starts it and sees to it that the exchange is answered in the end. It may still say
-    False while nothing has been done.
+    `begin` starts what is asked for and sees to it that the exchange is answered in the end. It may
+    still say False while nothing has been done.
     """
 
     name: str
-    scope: str
-
-    def read(self, request: PlainRequest) -> Any:
-        """What the request asks for, or None."""
-        ...
 
     def begin(self, asked: Any, exchange: "Exchange") -> bool:
         """Begin; raises TillgateError to refuse."""
         ...
 
 
+class ScopedDoor(Door, Protocol):
+    """A door for keys that have `scope`, as its route says."""
+
+    scope: str
+
+
+class QuickDoor(ScopedDoor, Protocol):
+    """A door that knows by itself what is asked for."""
+
+    def read(self, request: PlainRequest) -> Any:
+        """What the request asks for, or None if in doubt."""
+        ...
+
+
+class OpenDoor(Door, Protocol):
+    """A door where nobody is asked for a key, as at its route."""
+
+    def read(self, post: PlainPost) -> Any:
+        """What the post asks for, or None if in doubt."""
+        ...
+
+
+Find = Callable[[PlainRequest], tuple[ScopedDoor, Any] | None]
+
+
 class Exchange:
-    """A quick request under way: who asked, and how it is answered, once."""
+    """A quick request under way: who asked, and how it is answered, once.
+
+    To a handler of the API it is the request: `caller`, `method`, `path`, `request_id`, and what a
+    `RouteDoor` has said of `params`, `query` and `body`.
+    """
 
     __slots__ = (
         "_begun",
         "_connection",
+        "_is_last",
         "_lane",
         "_target",
+        "body",
         "caller",
         "door",
         "method",
+        "params",
+        "query",
         "request_id",
     )
+
+    body: bytes
+    params: dict[str, str]
+    query: str
 
     def __init__(
         self,
         lane: "QuickLane",
         connection: Connection,
-        door: QuickDoor,
-        caller: Caller,
-        request: PlainRequest,
+        door: Door,
+        *,
+        method: str,
+        target: str,
+        caller: Any = None,
+        is_last: bool = False,
     ) -> None:
         self._lane = lane
         self._connection = connection
         self._begun = perf_counter()
+        self._target = target
+        self._is_last = is_last
         self.door = door
         self.caller = caller
-        self.method = request.method.decode("ascii")
-        self._target = request.target
+        self.method = method
         self.request_id = lane.new_request_id()
 
     def answer(self, status_line: str, body: str, headers: str = "") -> None:
         """Answer with JSON text; `status_line` and `headers` as they go over the wire."""
-        if self._lane.is_closed:
+        if self.is_last:
             headers += "Connection: close\r\n"
         length = len(body) if body.isascii() else len(body.encode())
         text = (
@@ -90,7 +126,7 @@ class Exchange:
 
     def reply(self, reply: Reply) -> None:
         """Answer with a reply of the careful way."""
-        if self._lane.is_closed:
+        if self.is_last:
             reply.force_close()
         self._lane.end(self, reply.status, reply.encode(self))
 
@@ -113,8 +149,18 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path that was asked for."""
-        return self._target.decode("ascii")
+        """The path that was asked for, without its query."""
+        return self._target.partition("?")[0]
+
+    @property
+    def route(self) -> Door:
+        """What answers: the door has its route's name."""
+        return self.door
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return self._is_last or self._lane.is_closed or self._connection.is_ending
 
     @property
     def is_http_1_0(self) -> bool:
@@ -134,7 +180,9 @@ class Exchange:
 
 class QuickLane:
     """The quick way into a server: `exact` doors are found by method and target, those `below` by
-    method and the beginning of the target. `taken` counts what was taken."""
+    method and the beginning of the target, `open_doors` by the beginning of the bytes, and what
+    none of them reads by `find`. `taken` counts what was taken. `log_as` is told the id of the
+    request that the current task carries out."""
 
     def __init__(
         self,
@@ -143,9 +191,12 @@ class QuickLane:
         exact: dict[tuple[bytes, bytes], QuickDoor],
         below: Sequence[tuple[bytes, bytes, QuickDoor]],
         new_request_id: Callable[[], str],
+        open_doors: Sequence[tuple[bytes, OpenDoor]] = (),
+        find: Find | None = None,
         trusted: Networks = (),
         observe: Observe | None = None,
         on_error: Callable[[Any, BaseException], None] | None = None,
+        log_as: Callable[[str], object] | None = None,
     ) -> None:
         self.new_request_id = new_request_id
         self.in_flight = 0
@@ -155,9 +206,12 @@ class QuickLane:
         self._authenticator = authenticator
         self._exact = exact
         self._below = tuple(below)
+        self._open = tuple(open_doors)
+        self._find = find
         self._trusted = trusted
         self._observe = observe
         self._on_error = on_error
+        self._log_as = log_as
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self, on_quiet: Callable[[], None]) -> None:
@@ -169,26 +223,49 @@ class QuickLane:
         """Take a request, if `data` is exactly one and in no doubt."""
         if self.is_closed:
             return False
+        for beginning, door in self._open:
+            if data.startswith(beginning):
+                return self._take_open(connection, door, data)
         request = scan_request(data)
         if request is None:
             return False
-        door = self._door(request)
-        if door is None:
+        found = self._asked(request)
+        if found is None or (self._trusted and is_trusted(connection.remote, self._trusted)):
             return False
-        asked = door.read(request)
-        if asked is None or (self._trusted and is_trusted(connection.remote, self._trusted)):
-            return False
+        signed_door, asked = found
         caller = self._authenticator.authenticate_plain(
-            request, address=connection.remote, scope=door.scope
+            request, address=connection.remote, scope=signed_door.scope
         )
         if caller is None:
             return False
-        exchange = Exchange(self, connection, door, caller, request)
+        exchange = Exchange(
+            self,
+            connection,
+            signed_door,
+            method=request.method.decode("ascii"),
+            target=request.target.decode("ascii"),
+            caller=caller,
+        )
+        return self._begin(exchange, asked)
+
+    def _take_open(self, connection: Connection, door: OpenDoor, data: bytes) -> bool:
+        post = scan_post(data)
+        asked = None if post is None else door.read(post)
+        if post is None or asked is None:
+            return False
+        is_last = post.headers.get("connection", "").lower() == "close"
+        exchange = Exchange(
+            self, connection, door, method="POST", target=post.target, is_last=is_last
+        )
+        return self._begin(exchange, asked)
+
+    def _begin(self, exchange: Exchange, asked: Any) -> bool:
+        connection = exchange.connection
         connection.begin_quick()
         self.in_flight += 1
         self.taken += 1
         try:
-            begun = door.begin(asked, exchange)
+            begun = exchange.door.begin(asked, exchange)
         except Exception as error:
             exchange.fail(error)
             return True
@@ -198,13 +275,18 @@ class QuickLane:
             connection.leave_quick()
         return begun
 
-    def _door(self, request: PlainRequest) -> QuickDoor | None:
-        found = self._exact.get((request.method, request.target))
-        if found is None:
-            for method, prefix, door in self._below:
+    def _asked(self, request: PlainRequest) -> tuple[ScopedDoor, Any] | None:
+        """The door of a request and what is asked for there."""
+        door = self._exact.get((request.method, request.target))
+        if door is None:
+            for method, prefix, below in self._below:
                 if request.method == method and request.target.startswith(prefix):
-                    return door
-        return found
+                    door = below
+                    break
+        asked = None if door is None else door.read(request)
+        if door is not None and asked is not None:
+            return door, asked
+        return None if self._find is None else self._find(request)
 
     def end(self, exchange: Exchange, status: int, answer: bytes) -> None:
         """Send an answer and let the connection go on."""
@@ -214,7 +296,7 @@ class QuickLane:
                 self._observe(exchange.door.name, exchange.method, status, exchange.seconds)
             except Exception as error:
                 self.report_error(exchange, error)
-        exchange.connection.end_quick(answer, close=self.is_closed)
+        exchange.connection.end_quick(answer, close=exchange.is_last)
         if self.is_closed and self.on_quiet is not None:
             self.on_quiet()
 
@@ -230,6 +312,8 @@ class QuickLane:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out(self, exchange: Exchange, work: Awaitable[Reply]) -> None:
+        if self._log_as is not None:
+            self._log_as(exchange.request_id)
         try:
             reply = await work
         except Exception as error:

@@ -111,6 +111,13 @@ def requests(draw: st.DrawFn) -> bytes:
 @example(b"GET / HTTP/1.1\r\n")
 def test_requests(outcome: Outcome, data: bytes) -> None:
     assert outcome(_request_c.scan_request, data) == outcome(_request_py.scan_request, data)
+    assert posted(outcome, _request_c, data) == posted(outcome, _request_py, data)
+
+
+def posted(outcome: Outcome, module: Any, data: bytes) -> tuple[Any, ...]:
+    """What a twin reads, with the order of the headers."""
+    found = outcome(module.scan_post, data)
+    return found, list(found[1].headers.items()) if found[1] is not None else None
 
 
 anything = st.one_of(st.binary(max_size=70), st.text(max_size=5), st.none(), st.integers())

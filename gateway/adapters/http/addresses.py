@@ -9,10 +9,13 @@ Sources: IANA IPv4 and IPv6 special-purpose address registries (RFC 6890, of 202
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
+
+JUDGED_MAX = 4_096  # judgements that are remembered
 
 # Kept here rather than asked of `ipaddress.is_global`, whose answers differ between Python's
 # minor versions. IPv6 is closed by default: only 2000::/3 is given out as global unicast.
@@ -80,10 +83,12 @@ class AddressGuard:
     and ::1/128 in sandbox mode; it is empty in live mode.
     """
 
-    __slots__ = ("_allow",)
+    __slots__ = ("_admits_text", "_allow")
 
     def __init__(self, allow: Sequence[IpNetwork] = ()) -> None:
         self._allow = tuple(allow)
+        # A judgement depends on the address and these ranges only: it is made once for each.
+        self._admits_text = lru_cache(JUDGED_MAX)(self._judge)
 
     def admits(self, address: IpAddress, *, tls: bool) -> bool:
         """Whether a webhook may connect to `address`."""
@@ -100,12 +105,14 @@ class AddressGuard:
         """`addresses`, if each one may be reached; there must be one. Raises AddressBlocked."""
         vetted = tuple(addresses)
         for text in vetted:
-            try:
-                admitted = self.admits(ip_address(text), tls=tls)
-            except ValueError:
-                admitted = False
-            if not admitted:
+            if not self._admits_text(text, tls):
                 raise AddressBlocked("the address is not one that webhooks may reach")
         if not vetted:
             raise AddressBlocked("there is no address")
         return vetted
+
+    def _judge(self, text: str, tls: bool) -> bool:
+        try:
+            return self.admits(ip_address(text), tls=tls)
+        except ValueError:
+            return False

@@ -13,19 +13,26 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
-from types import SimpleNamespace
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from gateway.adapters.http.addresses import AddressBlocked, AddressGuard, IpNetwork
+from gateway.adapters.http.connections import (
+    Connector,
+    NamesResolver,
+    Progress,
+    progress_here,
+    resolved,
+)
 from gateway.adapters.http.names import Names, NameUnknown, SystemNames
 from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
 from gateway.domain.errors import TillgateError
-from gateway.domain.urls import UrlParts, literal_address, parse_url
+from gateway.domain.urls import literal_address, parse_url
 from gateway.domain.webhook import RETRY_AFTER_CHARS_MAX, NetworkFault, WebhookAnswer
 
 CHANNEL_CONNECT_S = 1
@@ -42,45 +49,16 @@ HEADER_BYTES_MAX = 8 * 1024
 HEADERS_MAX = 100
 READ_BUFFER_BYTES = 16 * 1024
 USER_AGENT = "Tillgate"
-
-
-class _Progress:
-    """How far one request got: `connected` before its first byte could leave, `reused` if not
-    on a new connection."""
-
-    __slots__ = ("connected", "reused")
-
-    def __init__(self) -> None:
-        self.connected = False
-        self.reused = False
-
-
-def _progress_traces() -> aiohttp.TraceConfig:
-    """Traces that fill in the `_Progress` given as the request's trace context.
-
-    The fact is taken from the connector rather than guessed from the kind of exception.
-    """
-
-    async def on_new(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.connected = True
-
-    async def on_reused(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.connected = True
-        context.trace_request_ctx.reused = True
-
-    traces = aiohttp.TraceConfig()
-    traces.on_connection_create_end.append(on_new)
-    traces.on_connection_reuseconn.append(on_reused)
-    return traces
+TARGETS_KEPT_MAX = 4_096  # URLs of webhooks that are kept taken apart
+_CONTENT_TYPE = ("Content-Type",)
 
 
 def _session(
-    connector: aiohttp.TCPConnector, *, connect_s: float | None, headers: Mapping[str, str]
+    connector: Connector, *, connect_s: float | None, headers: Mapping[str, str]
 ) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-        skip_auto_headers=("Content-Type",),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -90,7 +68,6 @@ def _session(
         max_line_size=HEADER_BYTES_MAX,
         max_field_size=HEADER_BYTES_MAX,
         max_headers=HEADERS_MAX,
-        trace_configs=[_progress_traces()],
     )
 
 
@@ -122,35 +99,6 @@ async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes | Non
         if len(body) > bytes_max:
             return None
     return bytes(body)
-
-
-def _resolved(host: str, port: int, addresses: Sequence[str]) -> list[ResolveResult]:
-    return [
-        {
-            "hostname": host,
-            "host": address,
-            "port": port,
-            "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
-            "proto": 0,
-            "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        }
-        for address in addresses
-    ]
-
-
-class _NamesResolver(AbstractResolver):
-    """The port `Names` in the shape that the connector asks for."""
-
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return _resolved(host, port, await self._names.lookup(host))
-
-    async def close(self) -> None:
-        """The names belong to who made them."""
 
 
 # --- channels -----------------------------------------------------------------------------------
@@ -191,11 +139,11 @@ class ChannelHttp:
         self._names = names or SystemNames()
         self._total_s = total_s
         self._answer_bytes_max = answer_bytes_max
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
             limit=CHANNEL_CONNECTIONS_MAX,
             keepalive_timeout=CHANNEL_KEEPALIVE_S,
             ssl=tls or True,
-            resolver=_NamesResolver(self._names),
+            resolver=NamesResolver(self._names),
             ttl_dns_cache=CHANNEL_NAMES_KEPT_S,
         )
         self._session = _session(connector, connect_s=connect_s, headers={})
@@ -207,27 +155,29 @@ class ChannelHttp:
 
         Nothing is sent twice, and 3xx is an answer like any other.
         """
-        progress = _Progress()
+        progress = Progress()
         try:
             target = URL(request.url, encoded=True)
         except ValueError as failure:
             raise ChannelSilent("bad_url", sent=False) from failure
+        token = progress_here.set(progress)
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._exchange(target, request, progress)
+                return await self._exchange(target, request)
         except (aiohttp.ClientError, OSError) as failure:
             raise ChannelSilent(_fault_of(failure), sent=progress.connected) from failure
+        finally:
+            progress_here.reset(token)
 
-    async def _exchange(
-        self, target: URL, request: HttpRequest, progress: _Progress
-    ) -> HttpResponse:
+    async def _exchange(self, target: URL, request: HttpRequest) -> HttpResponse:
         response = await self._session.request(
             request.method,
             target,
             headers=request.headers,
+            # aiohttp would name the type of a body that the codec sends without one.
+            skip_auto_headers=None if "Content-Type" in request.headers else _CONTENT_TYPE,
             data=request.body or None,
             allow_redirects=False,
-            trace_request_ctx=progress,
         )
         try:
             body = await _read(response, self._answer_bytes_max)
@@ -254,6 +204,28 @@ class ChannelHttp:
 # --- webhooks -----------------------------------------------------------------------------------
 
 
+class _WebhookTarget(NamedTuple):
+    """A webhook's URL taken apart: what to vet, and what to ask aiohttp for."""
+
+    host: str
+    tls: bool
+    literal: tuple[str, ...] | None  # the address itself, where the host is one
+    url: URL
+
+
+@lru_cache(TARGETS_KEPT_MAX)
+def _webhook_target(url: str) -> _WebhookTarget:
+    """Raises `url_not_allowed`. A function of its text alone, so an endpoint's is read once."""
+    parts = parse_url(url)
+    spelt_out = literal_address(parts.host)
+    return _WebhookTarget(
+        parts.host,
+        parts.scheme == "https",
+        (str(spelt_out),) if spelt_out else None,
+        URL(url, encoded=True).with_host(parts.host),
+    )
+
+
 class _Pinned:
     """The target of the delivery that runs in this context, and the addresses that passed."""
 
@@ -277,7 +249,7 @@ class _PinnedResolver(AbstractResolver):
         pinned = _pinned.get(None)
         if pinned is None or pinned.host != host:
             raise AddressBlocked("the host was not vetted")
-        return _resolved(host, port, pinned.addresses)
+        return resolved(host, port, pinned.addresses)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -303,7 +275,7 @@ class WebhookHttp:
         self._guard = AddressGuard(allow)
         self._names = names or SystemNames()
         self._total_s = total_s
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
             limit=0,
             keepalive_timeout=WEBHOOK_KEEPALIVE_S,
             ssl=tls or True,
@@ -338,31 +310,28 @@ class WebhookHttp:
     async def _deliver(
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str | None]:
-        parts = parse_url(url)
-        target = URL(url, encoded=True).with_host(parts.host)
-        token = _pinned.set(await self._vet(parts))
+        target = _webhook_target(url)
+        pinned = _pinned.set(await self._vet(target))
+        progress = Progress()
+        exchange = progress_here.set(progress)
         try:
-            progress = _Progress()
             try:
-                return await self._exchange(target, headers, body, progress)
+                return await self._exchange(target.url, headers, body)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # A kept connection that the receiver had cut: the fault is ours, and a webhook
                 # may come twice. Once, so that a receiver that always cuts is not hammered.
                 if not progress.reused:
                     raise
-                return await self._exchange(target, headers, body, _Progress())
+                return await self._exchange(target.url, headers, body)
         finally:
-            _pinned.reset(token)
+            progress_here.reset(exchange)
+            _pinned.reset(pinned)
 
     async def _exchange(
-        self, target: URL, headers: Mapping[str, str], body: bytes, progress: _Progress
+        self, target: URL, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str | None]:
         response = await self._session.post(
-            target,
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            trace_request_ctx=progress,
+            target, headers=headers, data=body, allow_redirects=False
         )
         try:
             await _read(response, WEBHOOK_ANSWER_BYTES_MAX)
@@ -373,12 +342,10 @@ class WebhookHttp:
         finally:
             response.close()
 
-    async def _vet(self, parts: UrlParts) -> _Pinned:
+    async def _vet(self, target: _WebhookTarget) -> _Pinned:
         """The addresses behind the URL's host, if webhooks may reach each of them."""
-        tls = parts.scheme == "https"
-        spelt_out = literal_address(parts.host)
-        found = (str(spelt_out),) if spelt_out else await self._names.lookup(parts.host)
-        return _Pinned(parts.host, self._guard.vet(found, tls=tls), tls=tls)
+        found = target.literal or await self._names.lookup(target.host)
+        return _Pinned(target.host, self._guard.vet(found, tls=target.tls), tls=target.tls)
 
     def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """The last gate: whatever chose the address, it is judged again before it is connected."""

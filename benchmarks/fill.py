@@ -7,7 +7,7 @@ leaves their keys in the order in which time would have written them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -25,12 +25,23 @@ COPY_S_MAX = 3_600.0
 
 
 class Template:
-    """One row of a table as COPY writes it, with marks where each copy differs."""
+    """One row of a table as COPY writes it, with marks where each copy differs.
 
-    def __init__(self, line: bytes, columns: Sequence[str], marks: dict[str, bytes]) -> None:
+    `marks` take the place of whole columns, `texts` that of a text wherever it stands in others.
+    """
+
+    def __init__(
+        self,
+        line: bytes,
+        columns: Sequence[str],
+        marks: Mapping[str, bytes],
+        texts: Mapping[bytes, bytes],
+    ) -> None:
         values = line.rstrip(b"\n").replace(b"%", b"%%").split(b"\t")
-        for name, mark in marks.items():
-            values[columns.index(name)] = mark
+        for number, name in enumerate(columns):
+            for text, mark in texts.items():
+                values[number] = values[number].replace(text, mark)
+            values[number] = marks.get(name, values[number])
         self.line = b"\t".join(values) + b"\n"
 
 
@@ -41,7 +52,7 @@ class Filling:
         self.house = house
         self.filled = 0
         self._core = core
-        self._payment = self._journal = Template(b"", (), {})
+        self._payment = self._journal = Template(b"", (), {}, {})
 
     async def learn(self, number: str) -> None:
         """Take the payment with this number as the model of all. Raises `RunVoid`."""
@@ -54,33 +65,31 @@ class Filling:
             )
             if row is None:
                 raise RunVoid(f"there is no payment {number} to fill from")
-            payment = await _copied(
+            payment = await copied(
                 connection, f"select * from payments where payment_id = '{row['payment_id']}'"
             )
-            journal = await _copied(
+            journal = await copied(
                 connection,
                 f"select * from journal where merchant_id = '{row['merchant_id']}'"
                 f" and seq = {row['last_sequence']}",
             )
             self._payment = Template(
                 payment,
-                await _columns(connection, "payments"),
+                await columns_of(connection, "payments"),
                 {
                     "merchant_id": b"%(merchant)b",
                     "payment_id": b"%(id)b",
                     "merchant_order_no": b"%(number)b",
                     "last_sequence": b"%(seq)d",
                 },
+                {},
             )
             text_id = ids.from_uuid("pay", row["payment_id"]).encode()
-            journal = journal.replace(text_id, b"\x00").replace(number.encode(), b"\x01")
             self._journal = Template(
                 journal,
-                await _columns(connection, "journal"),
+                await columns_of(connection, "journal"),
                 {"merchant_id": b"%(merchant)b", "object_id": b"%(id)b", "seq": b"%(seq)d"},
-            )
-            self._journal.line = self._journal.line.replace(b"\x00", b"%(text_id)b").replace(
-                b"\x01", b"%(number)b"
+                {text_id: b"%(text_id)b", number.encode(): b"%(number)b"},
             )
         finally:
             await connection.close()
@@ -192,7 +201,7 @@ def _facts(
     }
 
 
-async def _copied(connection: asyncpg.Connection, query: str) -> bytes:
+async def copied(connection: asyncpg.Connection, query: str) -> bytes:
     """The one row of a query as COPY writes it. The query holds only what Postgres told."""
     parts: list[bytes] = []
 
@@ -203,7 +212,8 @@ async def _copied(connection: asyncpg.Connection, query: str) -> bytes:
     return b"".join(parts)
 
 
-async def _columns(connection: asyncpg.Connection, table: str) -> list[str]:
+async def columns_of(connection: asyncpg.Connection, table: str) -> list[str]:
+    """The names of a table's columns, in the order in which COPY writes them."""
     rows = await connection.fetch(
         "select attname from pg_attribute where attrelid = $1::regclass and attnum > 0"
         " and not attisdropped order by attnum",

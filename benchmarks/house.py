@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,14 @@ class House:
         metrics_port: int,
         channel_key: rsa.RSAPrivateKey,
         durability: dict[str, str],
+        worker_pid: int | None = None,
     ) -> None:
         self.core = administration.core
         self.merchants = merchants
         self.target = target
         self.channel_key = channel_key
         self.durability = durability
+        self.worker_pid = worker_pid
         self.dsns = tuple(dsns)
         self.dsn_for_rivals = postgres.dsn(DATABASE_FOR_RIVALS)
         self._metrics_port = metrics_port
@@ -133,9 +136,18 @@ def _sum(text: str, name: str) -> float:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    folder: Path, *, cores: Cores, shards: int = 1, merchants: int = MERCHANTS
+    folder: Path,
+    *,
+    cores: Cores,
+    shards: int = 1,
+    merchants: int = MERCHANTS,
+    with_worker: bool = False,
 ) -> AsyncIterator[House]:
-    """Start everything in a new folder; end it on the way out. Takes about 3 seconds."""
+    """Start everything in a new folder; end it on the way out. Takes about 3 seconds.
+
+    `with_worker` starts `tillgate work` beside the gateway, on its core, woken by it as in `up`;
+    then the target is both of them.
+    """
     names = [f"bench_{number}" for number in range(shards)]
     postgres = EmbeddedPostgres(folder / "postgres", databases=[*names, DATABASE_FOR_RIVALS])
     async with postgres:
@@ -151,7 +163,18 @@ async def open_house(
                 await _merchant(administration, number, channel_key, merchant_pem)
                 for number in range(1, merchants + 1)
             ]
-            async with _serving(folder, dsns, cores) as (target, metrics_port):
+            async with contextlib.AsyncExitStack() as stack:
+                hints = None
+                if with_worker:
+                    # Sockets have short names only, wherever the folder is.
+                    hints = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+                serving = _serving(folder, dsns, cores, hints)
+                target, metrics_port = await stack.enter_async_context(serving)
+                worker_pid = None
+                if hints is not None:
+                    working = _working(folder, dsns, cores, hints)
+                    worker_pid = await stack.enter_async_context(working)
+                    target = structs.replace(target, pids=(*target.pids, worker_pid))
                 connection = await asyncpg.connect(dsns[0])
                 shown = {name: await connection.fetchval(f"show {name}") for name in _DURABILITY}
                 await connection.close()
@@ -164,37 +187,62 @@ async def open_house(
                     metrics_port=metrics_port,
                     channel_key=channel_key,
                     durability=shown,
+                    worker_pid=worker_pid,
                 )
 
 
 @contextlib.asynccontextmanager
 async def _serving(
-    folder: Path, dsns: Sequence[str], cores: Cores
+    folder: Path, dsns: Sequence[str], cores: Cores, hints: Path | None
 ) -> AsyncIterator[tuple[Target, int]]:
     """One gateway process on the measured core; where it is, and the port of its metrics."""
     port, metrics_port = processes.free_port(), processes.free_port()
     log = folder / "serve.log"
     command = [
-        *(sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder)),
-        *(part for dsn in dsns for part in ("--database-url", dsn)),
-        *("--kek-file", str(folder / "kek"), "--sandbox-url", _NO_SIMULATOR),
-        *("--port", str(port), "--metrics-port", str(metrics_port)),
-        *("--log-level", "warning", "--drain-wait", "0"),
+        *_command("serve", folder, dsns, metrics_port=metrics_port),
+        *("--port", str(port), "--drain-wait", "0"),
     ]
     async with processes.started(
-        command, core=cores.server, environment=environment(), log=log
+        command, core=cores.server, environment=environment(hints), log=log
     ) as process:
         await processes.listening(process, port, log=log)
         yield Target(pids=(process.pid,), port=port), metrics_port
 
 
-def environment() -> dict[str, str]:
-    """This process's, without settings of another installation."""
-    return {
+@contextlib.asynccontextmanager
+async def _working(
+    folder: Path, dsns: Sequence[str], cores: Cores, hints: Path
+) -> AsyncIterator[int]:
+    """One process of background work on the measured core; its id."""
+    port, log = processes.free_port(), folder / "work.log"
+    command = _command("work", folder, dsns, metrics_port=port)
+    async with processes.started(
+        command, core=cores.server, environment=environment(hints), log=log
+    ) as process:
+        await processes.listening(process, port, log=log)
+        yield process.pid
+
+
+def _command(role: str, folder: Path, dsns: Sequence[str], *, metrics_port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gateway.cli", role, "--data", str(folder)),
+        *(part for dsn in dsns for part in ("--database-url", dsn)),
+        *("--kek-file", str(folder / "kek"), "--sandbox-url", _NO_SIMULATOR),
+        *("--metrics-port", str(metrics_port), "--log-level", "warning"),
+    ]
+
+
+def environment(hints: Path | None = None) -> dict[str, str]:
+    """This process's, without settings of another installation.
+
+    `hints` is the folder of the socket by which a gateway wakes the workers, if it has any.
+    """
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("TILLGATE_") or name in FOREIGN
     }
+    return kept if hints is None else {**kept, "TILLGATE_WAKE_SOCKET": str(hints / "wake.sock")}
 
 
 async def _merchant(

@@ -21,7 +21,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from benchmarks import load, processes, requests
+from benchmarks import load, processes
+from benchmarks.ask import ENDPOINTS, ask
 from benchmarks.finding import Finding, Player, Verdict, ratio
 from benchmarks.house import environment
 from benchmarks.load import Round, RunVoid, Target
@@ -37,7 +38,6 @@ AT_ONCE = 32
 START_S_MAX = 60.0
 SECONDS_MIN = 5.0
 LAG_SHARE = 0.5
-ENDPOINTS = "/v1/webhook_endpoints"
 
 COUNT = """
 select count(*), count(e.entry_id), count(d.delivery_id) filter (where d.status = 'delivered')
@@ -61,24 +61,6 @@ class Up:
             ready["key_id"],
             base64.b64decode(ready["key_secret"]),
         )
-
-    async def ask(self, method: str, path: str, value: Any) -> Any:
-        """A signed request of the merchant. Raises `RunVoid` unless it succeeds."""
-        body = json.dumps(value).encode()
-        header = requests.authorization(
-            self.signer, method, path, body, nonce=secrets.token_hex(16)
-        )
-        headers = {"Authorization": header, "Content-Type": "application/json"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(
-                method, self.ready["base_url"] + path, data=body, headers=headers
-            ) as answer,
-        ):
-            content = await answer.json(content_type=None)
-            if answer.status >= 400:
-                raise RunVoid(f"{method} {path}: {answer.status} {content}")
-            return content
 
     async def book(self) -> list[dict[str, Any]]:
         """The orders in the simulator's book."""
@@ -162,7 +144,8 @@ async def measure(stage: Stage) -> Finding:
     async with open_up(plan.folder / NAME, cores=plan.cores) as up:
         receiver, exchange_port = processes.free_port(), processes.free_port()
         webhook_url = f"http://127.0.0.1:{receiver}/webhooks"
-        await up.ask("POST", ENDPOINTS, {"url": webhook_url, "events": ["payment.succeeded"]})
+        wanted = {"url": webhook_url, "events": ["payment.succeeded"]}
+        await ask(up.ready["base_url"], up.signer, "POST", ENDPOINTS, wanted)
         common = {"sandbox_url": up.ready["sandbox_url"], "receiver_port": receiver}
         key = [up.signer.merchant_id, up.signer.key_id, up.signer.secret.hex()]
         whole = Living(

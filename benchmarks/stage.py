@@ -53,12 +53,21 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def own_house(
-        self, name: str, *, shards: int = 1, merchants: int = MERCHANTS
+        self,
+        name: str,
+        *,
+        shards: int = 1,
+        merchants: int = MERCHANTS,
+        with_worker: bool = False,
     ) -> AsyncIterator[House]:
         """A house of one benchmark's own. Its books must hold in the end (`close_books`)."""
         folder = self.plan.folder / name
         async with open_house(
-            folder, cores=self.plan.cores, shards=shards, merchants=merchants
+            folder,
+            cores=self.plan.cores,
+            shards=shards,
+            merchants=merchants,
+            with_worker=with_worker,
         ) as house:
             self.durability = house.durability
             yield house
@@ -124,12 +133,16 @@ async def open_program(
     *arguments: str,
     port: int | None = None,
     postgres_pid: int | None = None,
+    core: int | None = None,
 ) -> AsyncIterator[Target]:
-    """A program that takes a port and listens at it, on the measured core."""
+    """A program that takes a port and listens at it, on the measured core unless told."""
     port, log = port or processes.free_port(), plan.folder / f"{module.rpartition('.')[2]}.log"
     command = [sys.executable, "-m", module, str(port), *arguments]
     async with processes.started(
-        command, core=plan.cores.server, environment=dict(os.environ), log=log
+        command,
+        core=plan.cores.server if core is None else core,
+        environment=dict(os.environ),
+        log=log,
     ) as process:
         await processes.listening(process, port, log=log)
         yield Target(pids=(process.pid,), port=port, postgres_pid=postgres_pid)

@@ -148,7 +148,7 @@ def _created(payment: Payment, attempt: Attempt) -> Change:
         decide=decide,
         needs=(number,),
         number=number,
-        fresh=writes,
+        foreseen=writes,
     )
 
 

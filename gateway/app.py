@@ -8,7 +8,7 @@ ended in the reverse order. A process is a `Core` (what every process needs) and
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property, partial
 from ipaddress import ip_network
@@ -16,6 +16,8 @@ from typing import Any, cast
 from uuid import uuid4
 
 from gateway.adapters.http.client import ChannelHttp, WebhookHttp
+from gateway.adapters.local.cache import LocalCache
+from gateway.adapters.local.last_writes import LastWrites
 from gateway.adapters.local.wakeups import WakeupReceiver, WakeupSender
 from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
@@ -39,6 +41,7 @@ from gateway.adapters.system.root_keys import read_root_keys
 from gateway.adapters.system.vault import MerchantSecrets, Vault
 from gateway.center.answer import Answer
 from gateway.center.authenticate import Authenticator
+from gateway.center.cache_ports import Cache, SharedCache, Wrote
 from gateway.center.chase import Chase
 from gateway.center.close import Close
 from gateway.center.conclude import Concluder
@@ -78,6 +81,7 @@ from gateway.web.admin.statements import Statements
 from gateway.web.api.balance import Balance
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
+from gateway.web.api.pages import Pages
 from gateway.web.api.payments import Payments
 from gateway.web.api.quick_payments import QuickCreatePayment, QuickGetPayment
 from gateway.web.api.refunds import Refunds
@@ -115,14 +119,17 @@ GATEWAYS_SANDBOX = {
 
 
 class Told:
-    """Who hears of commits: the metrics, and whoever relays events, as a hint that may be lost."""
+    """Who hears of commits: the caches, the metrics, and whoever relays events, as a hint."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, wrote: Wrote) -> None:
         self._metrics = metrics
+        self._wrote = wrote
         self.hint: Callable[[set[str]], None] | None = None
 
     def committed(self, done: Sequence[Submitted]) -> None:
         """Take note of the Changes of one commit."""
+        for merchant_id in {each.merchant_id for each in done}:
+            self._wrote(merchant_id)
         self._metrics.committed(done)
         if self.hint is not None:
             merchants = {each.merchant_id for each in done if each.types}
@@ -145,8 +152,12 @@ class Core:
         registry: Registry,
         metrics: Metrics,
         told: Told,
+        cache: Cache,
+        wrote: Wrote,
     ) -> None:
         self.settings = settings
+        self.cache = cache
+        self.wrote = wrote
         self.told = told
         self.clock = clock
         self.shards = shards
@@ -199,6 +210,7 @@ class Core:
             directory=self.directory,
             clock=self.clock,
             ids=self.ids,
+            wrote=self.wrote,
             livemode=self.settings.livemode,
         )
 
@@ -332,6 +344,7 @@ class Core:
             persons=self.persons,
             clock=self.clock,
             ids=self.ids,
+            wrote=self.wrote,
         )
 
     @cached_property
@@ -379,7 +392,9 @@ async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]
     """
     vault = Vault(read_root_keys(settings.kek_file, os.environ))
     async with AsyncExitStack() as stack:
-        told = Told(metrics)
+        last_writes = LastWrites(settings.last_writes)
+        stack.callback(last_writes.close)
+        told = Told(metrics, last_writes.wrote)
         if settings.wake_socket is not None:
             sender = WakeupSender(settings.wake_socket)
             stack.callback(sender.close)
@@ -390,8 +405,16 @@ async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]
         stack.push_async_callback(shards.close)
         for shard in shards.all:
             metrics.watch_queue(shard.number, partial(getattr, shard.committer, "depth"))
-        directory = await open_directory(settings.database_urls[0], shards=shards, vault=vault)
+        directory = await open_directory(
+            settings.database_urls[0],
+            shards=shards,
+            vault=vault,
+            versions=last_writes,
+            observe=metrics.cache("directory"),
+        )
         stack.push_async_callback(directory.close)
+        cache = open_cache(settings, directory, last_writes, metrics)
+        stack.push_async_callback(cache.close)
         http = await stack.enter_async_context(ChannelHttp())
         core = Core(
             settings,
@@ -403,9 +426,39 @@ async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]
             registry=load_registry(),
             metrics=metrics,
             told=told,
+            cache=cache,
+            wrote=last_writes.wrote,
         )
+        if settings.redis_url is not None:
+            stack.push_async_callback(hear_news(settings.redis_url, directory, last_writes))
         stack.push_async_callback(core.register.close)
         yield core
+
+
+def open_cache(
+    settings: Settings, directory: PostgresDirectory, last_writes: LastWrites, metrics: Metrics
+) -> LocalCache:
+    """The cache of lists: of this process, over one that is shared where there is a Redis."""
+    shared: SharedCache | None = None
+    if settings.redis_url is not None:
+        from gateway.adapters.redis.cache import RedisCache
+
+        key = directory.cursor_keys[max(directory.cursor_keys)]
+        shared = RedisCache(settings.redis_url, key=key, failed=metrics.cache_failed)
+    return LocalCache(last_writes, shared=shared, observe=metrics.cache("lists"))
+
+
+def hear_news(
+    redis_url: str, directory: PostgresDirectory, last_writes: LastWrites
+) -> Callable[[], Awaitable[None]]:
+    """Tell other instances of changes of the directory, and hear of theirs; ends by the result."""
+    from gateway.adapters.redis.news import DirectoryNews
+
+    heard = last_writes.tell_directory
+    news = DirectoryNews(redis_url, house_id=directory.house_id, heard=heard)
+    directory.news = news.tell
+    news.start()
+    return news.close
 
 
 class Gateway:
@@ -449,19 +502,25 @@ class Gateway:
         core, directory = self._core, self._core.directory
         sandbox = not core.settings.livemode
         cursor_key = directory.cursor_keys[max(directory.cursor_keys)]
+        pages = Pages(core.cache)
         payments = Payments(
             pay=core.pay,
             answer=core.answer,
             close=core.close,
             query=core.query,
             directory=directory,
+            pages=pages,
             cursor_key=cursor_key,
             sandbox=sandbox,
         )
         self._quick_create = QuickCreatePayment(quick_pay=core.quick_pay, payments=payments)
         self._quick_get = QuickGetPayment(views=PostgresViews(core.shards), payments=payments)
         refunds = Refunds(
-            refunding=core.refunding, query=core.query, directory=directory, cursor_key=cursor_key
+            refunding=core.refunding,
+            query=core.query,
+            directory=directory,
+            pages=pages,
+            cursor_key=cursor_key,
         )
         self._quick_names = [each.name for each in (*payments.routes(), *refunds.routes())]
         callbacks = Callbacks(core.receive)
@@ -469,15 +528,16 @@ class Gateway:
         doors = (
             payments,
             refunds,
-            Balance(query=core.query, cursor_key=cursor_key),
+            Balance(query=core.query, pages=pages, cursor_key=cursor_key),
             WebhookEndpoints(
                 notify=core.notify,
                 replay=core.replay,
                 directory=directory,
+                pages=pages,
                 cursor_key=cursor_key,
                 sandbox=sandbox,
             ),
-            Events(replay=core.replay),
+            Events(replay=core.replay, pages=pages),
             NotifySecrets(notify=core.notify),
             callbacks,
         )

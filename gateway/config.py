@@ -53,8 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `database_urls[0]` also holds the directory; without any, Postgres is embedded below `data`.
     `sandbox_url` is where the simulators are, `public_url` where channels find us; both belong to
-    the running start. `supervisor_socket`, `wake_socket` and `metrics_dir` are shared by one
-    process tree and set by its supervisor.
+    the running start. `supervisor_socket`, `wake_socket`, `last_writes` and `metrics_dir` are
+    shared by one process tree and set by its supervisor.
     """
 
     mode: Mode = "sandbox"
@@ -82,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: LogLevel = "info"
     supervisor_socket: Path | None = None
     wake_socket: Path | None = None
+    last_writes: Path | None = None
     metrics_dir: Path | None = None
 
     @property

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import standardwebhooks
 from aiohttp import web
 
 from gateway.adapters.http.client import WebhookHttp
+from gateway.adapters.local.last_writes import LastWrites
 from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
 from gateway.adapters.postgres.events import PostgresEvents
@@ -26,6 +27,7 @@ from gateway.adapters.postgres.persons import PostgresPersons
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards
+from gateway.adapters.postgres.submitted import Submitted
 from gateway.adapters.system.clock import SystemClock
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.vault import MerchantSecrets
@@ -111,9 +113,14 @@ class WebhookWorld:
     """One installation with the parts that webhooks need, and the hands of a test."""
 
     def __init__(
-        self, installation: Installation, shards: Shards, directory: PostgresDirectory
+        self,
+        installation: Installation,
+        shards: Shards,
+        directory: PostgresDirectory,
+        last_writes: LastWrites,
     ) -> None:
         self.installation = installation
+        self.last_writes = last_writes
         self.shards = shards
         self.directory = directory
         self.clock = MovableClock()
@@ -140,6 +147,7 @@ class WebhookWorld:
             persons=self.persons,
             clock=self.clock,
             ids=self.ids,
+            wrote=last_writes.wrote,
         )
         self.register = PostgresRegister(directory, shards=shards, vault=installation.vault)
         self.http: WebhookHttp
@@ -300,13 +308,20 @@ class WebhookWorld:
 async def open_webhook_world(installation: Installation) -> AsyncIterator[WebhookWorld]:
     """Open the parts on an installation; whatever was started is ended."""
     async with contextlib.AsyncExitStack() as stack:
-        shards = await open_shards(installation.dsns)
+        last_writes = LastWrites()
+        stack.callback(last_writes.close)
+
+        def committed(done: Sequence[Submitted]) -> None:
+            for each in done:
+                last_writes.wrote(each.merchant_id)
+
+        shards = await open_shards(installation.dsns, committed=committed)
         stack.push_async_callback(shards.close)
         directory = await open_directory(
             installation.dsns[0], shards=shards, vault=installation.vault
         )
         stack.push_async_callback(directory.close)
-        world = WebhookWorld(installation, shards, directory)
+        world = WebhookWorld(installation, shards, directory, last_writes)
         stack.push_async_callback(world.register.close)
         world.stack = stack
         world.http = await stack.enter_async_context(WebhookHttp(allow=LOOPBACK))

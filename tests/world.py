@@ -190,8 +190,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world(installation: Installation, folder: Path) -> AsyncIterator[World]:
-    """Start every part, with one merchant that has a key and an account at the simulator."""
+async def open_world(installation: Installation, folder: Path, **more: Any) -> AsyncIterator[World]:
+    """Start every part, with one merchant that has a key and an account at the simulator.
+
+    `more` are settings.
+    """
     folder.mkdir(exist_ok=True)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -206,6 +209,7 @@ async def open_world(installation: Installation, folder: Path) -> AsyncIterator[
         sandbox_url=sandbox.url,
         public_url=base,
         kek_file=kek_file,
+        **more,
     )
     async with (
         aiohttp.ClientSession() as session,

@@ -8,6 +8,7 @@ not sent to it twice, so a repeated request does no harm.
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway.center.cache_ports import Wrote
 from gateway.center.ports import Clock, Ids, Persons, Reader
 from gateway.center.webhook_ports import Deliveries, Events
 from gateway.domain import delivery
@@ -33,6 +34,7 @@ class Replay:
         persons: Persons,
         clock: Clock,
         ids: Ids,
+        wrote: Wrote,
     ) -> None:
         self._events = events
         self._deliveries = deliveries
@@ -40,6 +42,7 @@ class Replay:
         self._persons = persons
         self._clock = clock
         self._ids = ids
+        self._wrote = wrote
 
     async def page(
         self, merchant_id: str, *, after: int, types: Sequence[str] | None, limit: int
@@ -76,6 +79,7 @@ class Replay:
             made += await self._send_again(endpoint, [found.sequence])
         if endpoint_id is None and delivery.goes_to_notify_url(found):
             made += await self._notify_again(found)
+        self._wrote(merchant_id)
         return made
 
     async def resend_range(
@@ -127,6 +131,7 @@ class Replay:
                 break
             made += await self._send_again(endpoint, step)
             after = step[-1]
+        self._wrote(merchant_id)
         return made
 
     async def _event(self, merchant_id: str, event: str) -> Event:

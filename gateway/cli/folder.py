@@ -30,7 +30,7 @@ from gateway.cli.faults import CommandFailed
 from gateway.telemetry.exposition import prepare_folder
 
 LOCK_BYTES_MAX = 32
-SOCKETS = ("supervisor.sock", "wake.sock")
+SOCKETS = ("supervisor.sock", "wake.sock", "last-writes")
 
 _Content = TypeVar("_Content")
 

@@ -26,6 +26,7 @@ import aiohttp
 import asyncpg
 from msgspec.structs import replace
 
+from gateway.adapters.local.last_writes import make_table
 from gateway.adapters.postgres.connect import open_pool
 from gateway.adapters.postgres.migrate import MigrationReport
 from gateway.adapters.postgres.readiness import PostgresReadiness
@@ -50,6 +51,7 @@ SANDBOX_GRACE_S = 10.0
 READINESS_CONNECTIONS_MAX = 1
 READY_S_MAX = 30.0
 READY_POLL_S = 0.1
+OTHERS_MAX = 4  # that write beside the gateways: background work, the supervisor, one to spare
 GATEWAY, WORKER, SIMULATORS = "serve", "work", "sandbox"
 
 
@@ -109,9 +111,11 @@ class Tree:
                 metrics_dir=folder.metrics,
                 supervisor_socket=sockets / "supervisor.sock",
                 wake_socket=sockets / "wake.sock",
+                last_writes=sockets / "last-writes",
             ),
             folder,
         )
+        make_table(sockets / "last-writes", processes=self._settings.worker_count + OTHERS_MAX)
         await self._start_handover(sockets / "supervisor.sock")
         simulators = await self._start_simulators()
         with screen.step("Starting Postgres", "Postgres runs"):

@@ -26,6 +26,7 @@ class Families:
         self._about_money()
         self._about_channels()
         self._about_background_work()
+        self._about_caches()
         self._about_processes()
 
     def _about_requests(self) -> None:
@@ -84,6 +85,14 @@ class Families:
             "queue",
             "shard",
             mode="livemax",
+        )
+
+    def _about_caches(self) -> None:
+        self.cache_reads = self._counter(
+            "cache_reads_total", "Questions to a cache, by how they were answered.", "cache", "from"
+        )
+        self.cache_failures = self._counter(
+            "cache_failures_total", "Exchanges with the shared cache that failed."
         )
 
     def _about_processes(self) -> None:

@@ -79,6 +79,7 @@ class Metrics:
         self._lags = Tally(LAG_SECONDS)
         self._events: defaultdict[str, int] = defaultdict(int)
         self._errors: defaultdict[str, int] = defaultdict(int)
+        self._cache_reads: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._depths: dict[int, Callable[[], int]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._lag = families.loop_lag.labels(role)
@@ -132,6 +133,19 @@ class Metrics:
         self._child(self._families.stream_events, outcome).inc(events)
         if outcome == PUBLISHED:
             self._families.stream_lag.set(max(0.0, lag_s))
+
+    def cache(self, name: str) -> Callable[[str], None]:
+        """A cache's `observe`: where the answer to a question came from."""
+        reads = self._cache_reads
+
+        def observe(source: str) -> None:
+            reads[name, source] += 1
+
+        return observe
+
+    def cache_failed(self) -> None:
+        """An exchange with the shared cache failed; they are few, so it is shown at once."""
+        self._families.cache_failures.inc()
 
     def error(self, kind: str) -> None:
         """One exception that nobody meant, by the name of its type."""
@@ -199,6 +213,10 @@ class Metrics:
                 subject, _, status = kind.partition(".")
                 if subject in by_subject:
                     self._child(by_subject[subject], status).inc(count)
+        for (cache, source), count in self._cache_reads.items():
+            if count:
+                self._cache_reads[cache, source] = 0
+                self._child(to.cache_reads, cache, source).inc(count)
         for kind, count in self._errors.items():
             if count:
                 self._errors[kind] = 0

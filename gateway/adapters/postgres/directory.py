@@ -1,9 +1,12 @@
-"""The directory in memory: who takes part, followed at a second's distance.
+"""The directory in memory: who takes part, never more than a second ago.
 
-Law: what is looked up on every request is answered from memory. Once a second the version of the
-directory is asked for and everything that was written since is taken over, so that a revocation is
-effective everywhere within seconds. While the directory is away its readers go on with what they
-hold, say so (`away_for_s`), and after `DIRECTORY_STALE_MAX_S` refuse with `shard_unavailable`.
+Law: what is looked up on every request is answered from memory. Twice a second the version of the
+directory is asked for and everything that was written since is taken over. Whoever changes the
+directory tells the new version (`Versions`) before he answers: what is held as of an older one is
+not used until the change was taken over, so a revocation that was answered is effective in every
+process that heard. A version that was not heard costs half a second, nothing else. While the
+directory is away its readers go on with what they hold, say so (`away_for_s`), and after
+`DIRECTORY_STALE_MAX_S` refuse with `shard_unavailable`.
 An id that is not in memory is looked up, at most `LOOKUPS_PER_S_MAX` times a second for strangers'
 ids; that it does not exist is believed until the next round.
 """
@@ -16,15 +19,13 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from gateway.adapters.postgres.allowance import Allowance
 from gateway.adapters.postgres.connect import open_pool
 from gateway.adapters.postgres.directory_change import GONE, NOT_LET_IN
+from gateway.adapters.postgres.directory_intake import take_in
 from gateway.adapters.postgres.directory_memory import DirectoryMemory
-from gateway.adapters.postgres.directory_rows import (
-    MerchantRow,
-    account_of,
-    key_of,
-    merchant_of,
-)
+from gateway.adapters.postgres.directory_rows import account_of, key_of, merchant_of
+from gateway.adapters.postgres.directory_versions import OwnVersions, Versions
 from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.postgres.statements import load
 from gateway.center.ports import Vault
@@ -35,12 +36,13 @@ from gateway.domain.merchant import ChannelAccount, Key, Merchant
 
 SQL = load(__file__)
 
-FOLLOW_EVERY_S = 1.0
+FOLLOW_EVERY_S = 0.5
 FOLLOW_WAIT_S = 2.0
 LOOKUP_WAIT_S = 2.0
 LOOKUPS_PER_S_MAX = 20
 DIRECTORY_STALE_MAX_S = 900.0
 CONNECTIONS_MAX = 4
+CATCH_UP = "the directory"  # no id, so it stands for itself among the look-ups under way
 HELD_AT_START_MAX = 10_000
 CHANGES_PER_ROUND_MAX = 10_000
 INSTANCE_PURPOSES = frozenset({"fingerprint", "cursor", "checkout"})
@@ -53,29 +55,22 @@ def _unavailable() -> TillgateError:
     return TillgateError("shard_unavailable", "The directory cannot be reached.")
 
 
-class Allowance:
-    """At most so many of something per second, and as many at once."""
-
-    def __init__(self, per_s: float) -> None:
-        self._per_s = per_s
-        self._left = per_s
-        self._at = monotonic()
-
-    def take(self) -> bool:
-        """Whether there is one left; takes it."""
-        now = monotonic()
-        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 class PostgresDirectory:
-    """The Directory port over the first database. Made by `open_directory`."""
+    """The Directory port over the first database. Made by `open_directory`.
 
-    def __init__(self, pool: asyncpg.Pool, *, shards: Shards, vault: Vault) -> None:
+    `observe` hears what was not answered from memory: `behind` (a change is taken over first) and
+    `primary` (an id is looked up). `news` takes a version to other instances.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        *,
+        shards: Shards,
+        vault: Vault,
+        versions: Versions | None = None,
+        observe: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
         self.pool = pool
         self.house_id = ""
         self.mode = ""
@@ -85,6 +80,10 @@ class PostgresDirectory:
         self.checkout_keys: Mapping[int, bytes] = {}
         self._shards = shards
         self._vault = vault
+        self._versions = versions or OwnVersions()
+        self._observe = observe
+        self.news: Callable[[int], None] | None = None
+        self._reached = 0  # the version of memory, or a higher one that was sought in vain
         self._memory = DirectoryMemory()
         self._confirmed_at = monotonic()
         self._strangers = Allowance(LOOKUPS_PER_S_MAX)
@@ -96,13 +95,24 @@ class PostgresDirectory:
     # --- from memory ---------------------------------------------------------------------------
 
     def key(self, key_id: str) -> Key | None:
-        """The key, if it is in memory. Raises `shard_unavailable` when memory is too old."""
+        """The key, if it is in memory and nothing newer was told.
+
+        Raises `shard_unavailable` when memory is too old.
+        """
+        if self._versions.directory_version > self._reached:
+            return None
+        return self._held_key(key_id)
+
+    def _held_key(self, key_id: str) -> Key | None:
         if monotonic() - self._confirmed_at > DIRECTORY_STALE_MAX_S:
             raise _unavailable()
         return self._memory.keys.get(key_id)
 
     def merchant(self, merchant_id: str) -> Merchant | None:
-        """The merchant, if it is in memory. Raises `shard_unavailable` when memory is too old."""
+        """The merchant, if it is in memory; its key was asked for before, and is as new.
+
+        Raises `shard_unavailable` when memory is too old.
+        """
         if monotonic() - self._confirmed_at > DIRECTORY_STALE_MAX_S:
             raise _unavailable()
         return self._memory.merchants.get(merchant_id)
@@ -132,7 +142,7 @@ class PostgresDirectory:
 
     async def find_key(self, key_id: str) -> Key | None:
         """The key, or None: unknown, or one stranger's id too many in this second."""
-        return await self._find(key_id, self.key, self._ask_key, self._strangers)
+        return await self._find(key_id, self._held_key, self._ask_key, self._strangers)
 
     async def find_merchant(self, merchant_id: str) -> Merchant | None:
         """The merchant, or None."""
@@ -154,6 +164,7 @@ class PostgresDirectory:
 
     async def find_accounts_of(self, merchant_id: str) -> Sequence[ChannelAccount]:
         """All channel accounts of a merchant that exists, oldest first."""
+        await self._catch_up()
         if self.merchant(merchant_id) is None:
             await self._join(merchant_id, self._ask_merchant)
         accounts = self._memory.accounts_of.get(merchant_id)
@@ -170,6 +181,7 @@ class PostgresDirectory:
         *,
         is_refused: bool = False,
     ) -> _Value | None:
+        await self._catch_up()
         found = held(text)
         if found is not None or text in self._memory.absent:
             return found
@@ -178,6 +190,21 @@ class PostgresDirectory:
                 raise TillgateError("overloaded", "Too many accounts are looked up; try again.")
             return None
         return await self._join(text, ask)
+
+    async def _catch_up(self) -> None:
+        """Take over what was told; what cannot be had now is left to the next round."""
+        while self._versions.directory_version > self._reached:
+            self._observe("behind")
+            await self._join(CATCH_UP, self._take_over_told)
+
+    async def _take_over_told(self, _: str) -> None:
+        told = self._versions.directory_version
+        try:
+            async with asyncio.timeout(LOOKUP_WAIT_S):
+                await self.refresh()
+        except (TillgateError, TimeoutError):
+            log.warning("a change of the directory was told, but cannot be read")
+        self._reached = max(self._reached, told)
 
     async def _join(self, text: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
         """Ask, or wait for the one who asks the same already."""
@@ -189,6 +216,7 @@ class PostgresDirectory:
         return await asyncio.shield(task)
 
     async def _ask_key(self, key_id: str) -> Key | None:
+        self._observe("primary")
         record = (await self._fresh("find_key", key_id))[0]
         if record["key_id"] is None:
             self._memory.keep_absent(key_id)
@@ -203,6 +231,7 @@ class PostgresDirectory:
         return key
 
     async def _ask_merchant(self, merchant_id: str) -> Merchant | None:
+        self._observe("primary")
         record = (await self._fresh("find_merchant", merchant_id))[0]
         if record["merchant_id"] is None:
             self._memory.keep_absent(merchant_id)
@@ -212,6 +241,7 @@ class PostgresDirectory:
         return row.merchant
 
     async def _ask_account(self, account_id: str) -> ChannelAccount | None:
+        self._observe("primary")
         record = (await self._fresh("find_account", account_id))[0]
         if record["channel_account_id"] is None:
             self._memory.keep_absent(account_id)
@@ -221,6 +251,7 @@ class PostgresDirectory:
         return account
 
     async def _ask_accounts_of(self, merchant_id: str) -> tuple[ChannelAccount, ...]:
+        self._observe("primary")
         records = await self._fresh("find_accounts_of", merchant_id)
         accounts = tuple(
             account_of(self._vault, record)
@@ -259,6 +290,12 @@ class PostgresDirectory:
         self.house_id = ids.from_uuid("mch", house[0]["merchant_id"])
         await self.refresh(limit=HELD_AT_START_MAX)
 
+    def tell(self, version: int) -> None:
+        """A change was written under this version, and nobody was answered yet."""
+        self._versions.tell_directory(version)
+        if self.news is not None:
+            self.news(version)
+
     async def refresh(self, *, limit: int = CHANGES_PER_ROUND_MAX) -> None:
         """Take over every change since the last time. Raises `shard_unavailable`."""
         async with self._round:
@@ -267,6 +304,7 @@ class PostgresDirectory:
             if state["version"] > self._memory.version:
                 self.mode = state["mode"]
                 await self._take_over(state["version"], limit)
+            self._reached = max(self._reached, state["version"])
             self._memory.absent.clear()
             self._confirmed_at = asked_at
 
@@ -282,22 +320,7 @@ class PostgresDirectory:
             # Not all that changed was read: begin again with what was.
             self._memory = memory = DirectoryMemory()
         memory.version = version
-        rows: Iterable[MerchantRow] = [merchant_of(record) for record in reversed(merchants)]
-        memory.keep_merchants(rows)
-        for record in reversed(keys):
-            try:
-                memory.keep_keys([key_of(self._vault, record)])
-            except SecretUnreadable:
-                key_id = ids.from_uuid("key", record["key_id"])
-                memory.forget_key(key_id)
-                log.error("key %s cannot be opened", key_id)
-        for record in reversed(accounts):
-            try:
-                memory.keep_accounts([account_of(self._vault, record)])
-            except SecretUnreadable:
-                account_id = ids.from_uuid("cac", record["channel_account_id"])
-                memory.forget_account(account_id, ids.from_uuid("mch", record["merchant_id"]))
-                log.error("channel account %s cannot be opened", account_id)
+        take_in(memory, self._vault, merchants=merchants, keys=keys, accounts=accounts)
 
     def _take_installation_keys(self, records: Iterable[Any]) -> None:
         opened: dict[str, dict[int, bytes]] = {}
@@ -319,7 +342,10 @@ class PostgresDirectory:
     async def _follow(self) -> None:
         is_away = False
         while True:
-            await asyncio.sleep(FOLLOW_EVERY_S)
+            # Counted from the last question, so that the answer to it is never a second old.
+            asked_s_ago = monotonic() - self._confirmed_at
+            is_due_in_s = FOLLOW_EVERY_S - (0.0 if is_away else asked_s_ago)
+            await asyncio.sleep(max(FOLLOW_EVERY_S / 10, is_due_in_s))
             try:
                 async with asyncio.timeout(FOLLOW_WAIT_S):
                     await self.refresh()
@@ -349,13 +375,22 @@ class PostgresDirectory:
             self._follower.cancel()
 
 
-async def open_directory(dsn: str, *, shards: Shards, vault: Vault) -> PostgresDirectory:
+async def open_directory(
+    dsn: str,
+    *,
+    shards: Shards,
+    vault: Vault,
+    versions: Versions | None = None,
+    observe: Callable[[str], None] = lambda outcome: None,
+) -> PostgresDirectory:
     """The directory of the first database, loaded, its shard map given to `shards`, followed.
 
     Raises `shard_unavailable` if it cannot be read, `SecretUnreadable` for another vault's.
     """
     pool = await open_pool(dsn, size_max=CONNECTIONS_MAX)
-    directory = PostgresDirectory(pool, shards=shards, vault=vault)
+    directory = PostgresDirectory(
+        pool, shards=shards, vault=vault, versions=versions, observe=observe
+    )
     try:
         await directory.load()
     except BaseException:

@@ -50,11 +50,15 @@ NOT_LET_IN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutErr
 
 
 class DirectoryChanges:
-    """Carries out changes of the directory, one at a time, through a pool of its database."""
+    """Carries out changes of the directory, one at a time, through a pool of its database.
 
-    def __init__(self, pool: asyncpg.Pool, house_id: str) -> None:
+    `tell` hears the version of each, once it is durable and before its caller is answered.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, house_id: str, *, tell: Callable[[int], None]) -> None:
         self._pool = pool
         self._house_id = house_id
+        self._tell = tell
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, act: Act, work: Work[_Result]) -> _Result:
@@ -114,6 +118,8 @@ class DirectoryChanges:
             await connection.execute("rollback")
             raise
         await self._commit(connection)
+        if lines:
+            self._tell(version)
         return result
 
     async def _commit(self, connection: asyncpg.Connection) -> None:

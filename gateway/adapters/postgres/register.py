@@ -58,7 +58,7 @@ class PostgresRegister:
         self._directory = directory
         self._shards = shards
         self._vault = vault
-        self._changes = DirectoryChanges(directory.pool, directory.house_id)
+        self._changes = DirectoryChanges(directory.pool, directory.house_id, tell=directory.tell)
 
     async def close(self) -> None:
         """Wait for the changes under way."""

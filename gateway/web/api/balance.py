@@ -3,15 +3,18 @@
 Law: reads of the ledger only.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from gateway.center.cache_ports import Loaded
 from gateway.center.query import Query
 from gateway.domain import cursor, ids
 from gateway.domain.events import rfc3339
 from gateway.domain.money import check_currency
 from gateway.web.api import objects
+from gateway.web.api.pages import Pages
 from gateway.web.api.payments import list_body
 from gateway.web.api.schemas import NoParameters, TransactionsQuery
 from gateway.web.parameters import limit_of, read_query
@@ -28,8 +31,9 @@ _encode = msgspec.json.Encoder().encode
 class Balance:
     """The handlers of `/v1/balance`."""
 
-    def __init__(self, *, query: Query, cursor_key: bytes) -> None:
+    def __init__(self, *, query: Query, pages: Pages, cursor_key: bytes) -> None:
         self._query = query
+        self._pages = pages
         self._cursor_key = cursor_key
 
     def routes(self) -> list[Route]:
@@ -69,6 +73,9 @@ class Balance:
         asked = read_query(request.query, TransactionsQuery)
         check_currency(asked.currency)
         merchant_id = request.caller.merchant.id
+        return await self._pages.reply(request, partial(self._page, merchant_id, asked))
+
+    async def _page(self, merchant_id: str, asked: TransactionsQuery) -> Loaded:
         place = {
             "merchant_id": merchant_id,
             "path": PATH,
@@ -90,7 +97,7 @@ class Balance:
         if more:
             following = cursor.make(self._cursor_key, last=str(page[-1]["sequence"]), **place)
         body = list_body([_encode(_transaction(row)) for row in page], more, following)
-        return json_reply(200, body, request_id=request.request_id)
+        return Loaded(body, is_personal=False)
 
 
 def _transaction(row: dict[str, Any]) -> dict[str, object]:

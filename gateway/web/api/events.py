@@ -4,15 +4,18 @@ Law: `sequence` rises without a gap and nothing is ever inserted below what was 
 that keeps the last sequence it saw misses nothing.
 """
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.center.cache_ports import Loaded
 from gateway.center.replay import Replay
 from gateway.domain import ids
 from gateway.domain.errors import not_found
 from gateway.web.api import objects
+from gateway.web.api.pages import Pages
 from gateway.web.api.schemas import Limit, NoParameters
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import integer, limit_of, read_query
@@ -51,8 +54,9 @@ class ResendEvent(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 class Events:
     """The handlers of `/v1/events`."""
 
-    def __init__(self, *, replay: Replay) -> None:
+    def __init__(self, *, replay: Replay, pages: Pages) -> None:
         self._replay = replay
+        self._pages = pages
 
     def routes(self) -> list[Route]:
         """The routes of events."""
@@ -94,9 +98,13 @@ class Events:
     async def list(self, request: Request) -> Reply:
         """`GET /v1/events`: `next_cursor` is the `after` of the next page."""
         asked = read_query(request.query, EventsQuery)
+        merchant_id = request.caller.merchant.id
+        return await self._pages.reply(request, partial(self._page, merchant_id, asked))
+
+    async def _page(self, merchant_id: str, asked: EventsQuery) -> Loaded:
         limit = limit_of(asked.limit)
         found = await self._replay.page(
-            request.caller.merchant.id,
+            merchant_id,
             after=integer(asked.after, param="/after", default=0, least=0, most=SEQUENCE_MAX),
             types=None if asked.types is None else asked.types.split(","),
             limit=limit + 1,
@@ -107,7 +115,8 @@ class Events:
             "has_more": has_more,
             "next_cursor": str(page[-1][0]) if has_more else None,
         }
-        return json_reply(200, _encode(body), request_id=request.request_id)
+        # Any event may tell of a payer, and a composed one is not taken apart to find out.
+        return Loaded(_encode(body), is_personal=True)
 
     async def get(self, request: Request) -> Reply:
         """`GET /v1/events/{event_id}`."""

@@ -5,10 +5,12 @@ it answers; it decides nothing.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from gateway.center.answer import Answer, is_answer
+from gateway.center.cache_ports import Loaded
 from gateway.center.close import Close
 from gateway.center.pay import Created, Order, Pay
 from gateway.center.ports import Directory
@@ -20,6 +22,7 @@ from gateway.domain.lifecycle import PAYMENT
 from gateway.domain.payment import Payment
 from gateway.domain.text import check_text
 from gateway.web.api import objects
+from gateway.web.api.pages import Pages
 from gateway.web.api.schemas import (
     Cancel,
     Confirm,
@@ -52,6 +55,7 @@ class Payments:
         close: Close,
         query: Query,
         directory: Directory,
+        pages: Pages,
         cursor_key: bytes,
         sandbox: bool,
     ) -> None:
@@ -60,6 +64,7 @@ class Payments:
         self._close = close
         self._query = query
         self._directory = directory
+        self._pages = pages
         self._cursor_key = cursor_key
         self._sandbox = sandbox
 
@@ -258,11 +263,14 @@ class Payments:
     async def list(self, request: Request) -> Reply:
         """`GET /v1/payments`: a list, or the one payment of a business number."""
         asked = read_query(request.query, PaymentsQuery)
-        merchant_id = request.caller.merchant.id
         if asked.merchant_order_no is not None or asked.channel_order_no is not None:
             return await self._find(request, asked)
         if asked.status is not None and asked.status not in PAYMENT:
             raise TillgateError("invalid_field", "There is no such status.", param="/status")
+        merchant_id = request.caller.merchant.id
+        return await self._pages.reply(request, partial(self._page, merchant_id, asked))
+
+    async def _page(self, merchant_id: str, asked: PaymentsQuery) -> Loaded:
         filters = f"{asked.status}|{asked.created_from}|{asked.created_to}"
         limit = limit_of(asked.limit)
         before = None
@@ -293,7 +301,8 @@ class Payments:
                 last=page[-1].id,
             )
         rendered = await self._render(merchant_id, page)
-        return json_reply(200, list_body(rendered, more, following), request_id=request.request_id)
+        is_personal = any(payment.customer is not None for payment in page)
+        return Loaded(list_body(rendered, more, following), is_personal)
 
     async def _find(self, request: Request, asked: PaymentsQuery) -> Reply:
         merchant_id = request.caller.merchant.id

@@ -3,8 +3,11 @@
 Law: shape only; what a refund may do is decided in `domain.refund`.
 """
 
+from functools import partial
+
 import msgspec
 
+from gateway.center.cache_ports import Loaded
 from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.center.refund import Refunding, RefundRequest
@@ -13,6 +16,7 @@ from gateway.domain import refund as refunds
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.lifecycle import REFUND
 from gateway.web.api import objects
+from gateway.web.api.pages import Pages
 from gateway.web.api.payments import REPLAYED, list_body
 from gateway.web.api.schemas import CreateRefund, NoParameters, RefundsQuery, given
 from gateway.web.body import convert, read_json
@@ -35,11 +39,13 @@ class Refunds:
         refunding: Refunding,
         query: Query,
         directory: Directory,
+        pages: Pages,
         cursor_key: bytes,
     ) -> None:
         self._refunding = refunding
         self._query = query
         self._directory = directory
+        self._pages = pages
         self._cursor_key = cursor_key
 
     def routes(self) -> list[Route]:
@@ -141,6 +147,9 @@ class Refunds:
             return json_reply(200, _encode(refunds.view(refund)), request_id=request.request_id)
         if asked.status is not None and asked.status not in REFUND:
             raise TillgateError("invalid_field", "There is no such status.", param="/status")
+        return await self._pages.reply(request, partial(self._page, merchant_id, asked))
+
+    async def _page(self, merchant_id: str, asked: RefundsQuery) -> Loaded:
         about = None
         if asked.payment_id is not None:
             about = ids.parse("pay", asked.payment_id)
@@ -166,4 +175,4 @@ class Refunds:
         page, more = found[:limit], len(found) > limit
         following = cursor.make(self._cursor_key, last=page[-1].id, **place) if more else None
         body = list_body([_encode(refunds.view(each)) for each in page], more, following)
-        return json_reply(200, body, request_id=request.request_id)
+        return Loaded(body, is_personal=False)

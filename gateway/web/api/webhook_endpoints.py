@@ -4,11 +4,13 @@ Law: shape only; what an endpoint may be is decided in `domain.endpoint`. A secr
 answers to create and rotate, and nowhere else.
 """
 
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.center.cache_ports import Loaded
 from gateway.center.notify import EndpointRequest, Notify, Shown
 from gateway.center.ports import Directory
 from gateway.center.replay import Replay
@@ -18,6 +20,7 @@ from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.text import check_text
 from gateway.domain.urls import check_url
 from gateway.web.api import objects
+from gateway.web.api.pages import Pages
 from gateway.web.api.schemas import Cursor, Limit, MomentText, NoParameters, WebUrl
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
@@ -92,12 +95,14 @@ class WebhookEndpoints:
         notify: Notify,
         replay: Replay,
         directory: Directory,
+        pages: Pages,
         cursor_key: bytes,
         sandbox: bool,
     ) -> None:
         self._notify = notify
         self._replay = replay
         self._directory = directory
+        self._pages = pages
         self._cursor_key = cursor_key
         self._sandbox = sandbox
 
@@ -227,9 +232,13 @@ class WebhookEndpoints:
     async def list(self, request: Request) -> Reply:
         """`GET /v1/webhook_endpoints`: there are at most sixteen, so it is one page."""
         read_query(request.query, NoParameters)
-        found = await self._notify.all_endpoints(request.caller.merchant.id)
+        merchant_id = request.caller.merchant.id
+        return await self._pages.reply(request, partial(self._page, merchant_id))
+
+    async def _page(self, merchant_id: str) -> Loaded:
+        found = await self._notify.all_endpoints(merchant_id)
         body = {"data": [_view(each) for each in found], "has_more": False, "next_cursor": None}
-        return json_reply(200, _encode(body), request_id=request.request_id)
+        return Loaded(_encode(body), is_personal=False)
 
     async def get(self, request: Request) -> Reply:
         """`GET /v1/webhook_endpoints/{endpoint_id}`."""
@@ -287,6 +296,12 @@ class WebhookEndpoints:
         """`GET …/deliveries`."""
         asked = read_query(request.query, DeliveriesQuery)
         merchant_id, endpoint_id = request.caller.merchant.id, _endpoint_id(request)
+        load = partial(self._page_of_deliveries, merchant_id, endpoint_id, asked)
+        return await self._pages.reply(request, load)
+
+    async def _page_of_deliveries(
+        self, merchant_id: str, endpoint_id: str, asked: DeliveriesQuery
+    ) -> Loaded:
         place = {
             "merchant_id": merchant_id,
             "path": f"{PATH}/{endpoint_id}/deliveries",
@@ -313,7 +328,7 @@ class WebhookEndpoints:
             "has_more": has_more,
             "next_cursor": following,
         }
-        return json_reply(200, _encode(body), request_id=request.request_id)
+        return Loaded(_encode(body), is_personal=False)
 
     async def resend(self, request: Request) -> Reply:
         """`POST …/resend`: 202 once every new delivery is recorded."""

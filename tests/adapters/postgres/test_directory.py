@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from gateway.adapters.postgres import allowance, directory_memory
 from gateway.adapters.postgres import directory as module
-from gateway.adapters.postgres import directory_memory
-from gateway.adapters.postgres.directory import Allowance
+from gateway.adapters.postgres.allowance import Allowance
 from gateway.adapters.postgres.directory_memory import DirectoryMemory
 from gateway.adapters.system.vault import Vault
 from gateway.domain import ids
@@ -182,6 +182,7 @@ async def test_strangers_are_looked_up_twenty_times_a_second(
     key = await one.add_key(merchant.id)
     seconds = [1000.0]
     monkeypatch.setattr(module, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(allowance, "monotonic", lambda: seconds[0])
     other.directory._confirmed_at = seconds[0]
     other.directory._strangers = Allowance(module.LOOKUPS_PER_S_MAX)
     other.directory._callers = Allowance(module.LOOKUPS_PER_S_MAX)

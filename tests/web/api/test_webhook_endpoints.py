@@ -8,9 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.adapters.local.cache import LocalCache
 from gateway.domain.webhook import secret_bytes
 from gateway.web.api.events import Events
 from gateway.web.api.notify_secret import NotifySecrets
+from gateway.web.api.pages import Pages
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.reply import Reply
 from gateway.web.routing import Router
@@ -50,15 +52,18 @@ class Doors:
 async def doors(installation: Installation) -> AsyncIterator[Doors]:
     async with open_webhook_world(installation) as world, aiohttp.ClientSession() as session:
         router = Router()
+        cache = LocalCache(world.last_writes)
+        pages = Pages(cache)
         rooms = (
             WebhookEndpoints(
                 notify=world.notify,
                 replay=world.replay,
                 directory=world.directory,
+                pages=pages,
                 cursor_key=bytes(32),
                 sandbox=True,
             ),
-            Events(replay=world.replay),
+            Events(replay=world.replay, pages=pages),
             NotifySecrets(notify=world.notify),
         )
         for room in rooms:
@@ -69,7 +74,8 @@ async def doors(installation: Installation) -> AsyncIterator[Doors]:
         async def dispatch(request: Request) -> Reply:
             mch = request.headers["Mch"]
             request.caller = SimpleNamespace(
-                merchant=SimpleNamespace(id=mch), key=SimpleNamespace(id="key_test")
+                merchant=SimpleNamespace(id=mch),
+                key=SimpleNamespace(id="key_test", scopes=frozenset({"webhooks.write"})),
             )
             assert request.route is not None
             return await request.route.handler(request)
@@ -80,6 +86,7 @@ async def doors(installation: Installation) -> AsyncIterator[Doors]:
         opened.mch = await world.merchant()
         yield opened
         await server.drain(1)
+        await cache.close()
 
 
 async def test_the_life_of_an_endpoint(doors: Doors) -> None:

@@ -6,14 +6,16 @@ Source: PostgreSQL documentation, chapter "Frontend/Backend Protocol" (messages 
 """
 
 import asyncio
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+BEGIN = b"begin\x00"
 COMMIT = b"commit\x00"
-# Only the short way sends values that are parted by unit separators; it commits by itself.
-SHORT_WAY = b"\x1fautomatic\x1f"
+# Rows that are written outside of a transaction: the statement commits by itself.
+ROWS = re.compile(rb"[0-9a-f]{32}\x1f")
 PORT = 5432
 
 
@@ -64,10 +66,14 @@ class PostgresProxy:
         self._tasks.add(task)
         upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._target)
         committed = asyncio.Event()
+        in_transaction = False
         back = asyncio.ensure_future(self._copy_back(upstream_reader, writer, committed))
         try:
             while data := await reader.read(65536):
-                if self._mode is not None and (COMMIT in data.lower() or SHORT_WAY in data):
+                in_transaction = in_transaction or BEGIN in data
+                ends = COMMIT in data or (not in_transaction and ROWS.search(data) is not None)
+                in_transaction = in_transaction and not ends
+                if self._mode is not None and ends:
                     mode, self._mode = self._mode, None
                     if mode == "before_commit_arrives":
                         self.cuts += 1

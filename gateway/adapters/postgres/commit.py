@@ -267,7 +267,7 @@ class Committer:
 
         `patient` waits for a held head; otherwise its merchant is set aside.
         """
-        todo: list[tuple[list[Submitted], int]] = [(part, 0) for part in by_way(changes)]
+        todo: list[tuple[list[Submitted], int]] = [(part, 0) for part in reversed(by_way(changes))]
         while todo:
             part, tries = todo.pop()
             started = time.perf_counter()

@@ -160,7 +160,7 @@ async def captured(shard: Shard, merchant: str, amount: int = 100) -> tuple[Paym
 
 def pay(payment: Payment, attempt: Attempt) -> Change:
     fresh = Fresh(make.make("ent", payment.merchant_id), make.make("uxf", payment.merchant_id))
-    money = Money("trade", attempt.amount, "CNY")
+    money = Money(f"trade {attempt.id}", attempt.amount, "CNY")
     unexpected = Need("unexpected_of", attempt.id)
 
     def decide(rows) -> Writes:

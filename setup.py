@@ -16,7 +16,16 @@ from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = {
     f"fastpath._{subject}_c": f"fastpath/_{subject}_c.pyx"
-    for subject in ("signature", "amount", "keyed", "request", "order", "identifier")
+    for subject in (
+        "signature",
+        "amount",
+        "keyed",
+        "request",
+        "order",
+        "identifier",
+        "rsa",
+        "form",
+    )
 }
 DIRECTIVES = {"language_level": 3, "binding": True}
 

@@ -25,6 +25,8 @@ _COMPILED: Final = (
     "fastpath._request_c",
     "fastpath._order_c",
     "fastpath._identifier_c",
+    "fastpath._rsa_c",
+    "fastpath._form_c",
 )
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"

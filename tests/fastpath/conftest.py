@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 PURE_ONLY = os.environ.get("FASTPATH_PURE") == "1"
 TWINS = {"pure": "py"} if PURE_ONLY else {"pure": "py", "cython": "c"}
 
-collect_ignore = ["test_agreement.py", "test_plain_agreement.py"] if PURE_ONLY else []
+AGREEMENT = ("test_agreement.py", "test_plain_agreement.py", "test_message_agreement.py")
+collect_ignore = list(AGREEMENT) if PURE_ONLY else []
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -51,6 +52,16 @@ def order(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(scope="session", params=TWINS)
 def identifier(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(f"fastpath._identifier_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def rsa(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._rsa_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def form(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._form_{TWINS[request.param]}")
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ EXTENSIONS = {
         "identifier",
         "moment",
         "row",
+        "rsa",
+        "form",
     )
 }
 DIRECTIVES = {"language_level": 3, "binding": True}

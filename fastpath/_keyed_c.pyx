@@ -10,6 +10,7 @@ Source: RFC 2104, FIPS 180-4; SHA256_Init(3).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from fastpath._libcrypto cimport dlsym, loaded_library
 from libc.string cimport memchr, memcpy, memset
 
 import hmac
@@ -17,12 +18,6 @@ from hmac import compare_digest
 
 from fastpath._arguments import wrong_type
 from fastpath._signature_terms import HMAC_KEY_REFUSED, SECRET_BYTES
-
-cdef extern from "dlfcn.h" nogil:
-    void* dlopen(const char* name, int flags)
-    void* dlsym(void* handle, const char* name)
-    int RTLD_LAZY
-    int RTLD_NOLOAD
 
 cdef enum:
     SECRET_SIZE = 32
@@ -48,11 +43,7 @@ cdef Final sha256_final = NULL
 
 cdef bint _find_functions():
     global sha256_init, sha256_update, sha256_final
-    cdef void* library = NULL
-    for name in (b"libcrypto.so.3", b"libcrypto.so.1.1", b"libcrypto.3.dylib"):
-        library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD)
-        if library != NULL:
-            break
+    cdef void* library = loaded_library()
     if library == NULL:
         return False
     sha256_init = <Init> dlsym(library, b"SHA256_Init")

@@ -27,6 +27,8 @@ _COMPILED: Final = (
     "fastpath._identifier_c",
     "fastpath._row_c",
     "fastpath._moment_c",
+    "fastpath._rsa_c",
+    "fastpath._form_c",
 )
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"

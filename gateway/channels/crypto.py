@@ -8,6 +8,7 @@ an error says which kind of key is unusable, not what it contains.
 A key may be PEM (PKCS#8, PKCS#1, SubjectPublicKeyInfo, for public keys also a certificate) or
 the bare base64 body of any of them, on one line or many, as Alipay's tools print it. Loading
 costs much more than signing, so loaded keys are remembered, at most `KEYS_CACHED_MAX` of a kind.
+Verifying is `fastpath.rsa`'s; what is a key, and which sizes are good enough, is said here.
 """
 
 import base64
@@ -15,9 +16,11 @@ import binascii
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from fastpath.rsa import RsaPublicKey
 
 KEYS_CACHED_MAX = 1024
 KEY_TEXT_CHARS_MAX = 16_384
@@ -25,6 +28,8 @@ RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 8192
 SIGNATURE_CHARS_MAX = 2048
 
+_PADDING = padding.PKCS1v15()
+_DIGEST = hashes.SHA256()
 _PEM_BEGIN = "-----BEGIN "
 _CERTIFICATE_BEGIN = "-----BEGIN CERTIFICATE-----"
 _LOAD_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -49,21 +54,15 @@ def rsa_public_key(text: str) -> rsa.RSAPublicKey:
 
 def rsa_sha256_sign(private_key: str, message: bytes) -> str:
     """Sign `message`; returns standard base64 on one line. Raises `KeyUnusable`."""
-    signature = _private_key(private_key).sign(message, padding.PKCS1v15(), hashes.SHA256())
+    signature = _private_key(private_key).sign(message, _PADDING, _DIGEST)
     return base64.b64encode(signature).decode("ascii")
 
 
 def rsa_sha256_verify(public_key: str, message: bytes, signature: str) -> bool:
     """Whether `signature` (canonical base64) is that of `message`. Raises `KeyUnusable` only."""
-    key = _public_key(public_key)
+    key = _verifying_key(public_key)
     raw = decode_base64(signature, chars_max=SIGNATURE_CHARS_MAX)
-    if raw is None:
-        return False
-    try:
-        key.verify(raw, message, padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
-        return False
-    return True
+    return raw is not None and key.verify(message, raw)
 
 
 def decode_base64(text: str, *, chars_max: int) -> bytes | None:
@@ -75,10 +74,10 @@ def decode_base64(text: str, *, chars_max: int) -> bytes | None:
     if len(text) > chars_max:
         return None
     try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         return None
-    return raw if base64.b64encode(raw).decode("ascii") == text else None
+    return raw if binascii.b2a_base64(raw, newline=False).decode("ascii") == text else None
 
 
 @lru_cache(maxsize=KEYS_CACHED_MAX)
@@ -114,6 +113,15 @@ def _public_key(text: str) -> rsa.RSAPublicKey:
         raise KeyUnusable("the public key is not an RSA key")
     _check_size(key.key_size, kind="public key")
     return key
+
+
+@lru_cache(maxsize=KEYS_CACHED_MAX)
+def _verifying_key(text: str) -> RsaPublicKey:
+    return RsaPublicKey(
+        _public_key(text).public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
 
 
 def _key_bytes(text: str, *, kind: str) -> tuple[str, bytes]:

@@ -20,6 +20,8 @@ TWINS = {"pure": "py"} if PURE_ONLY else {"pure": "py", "cython": "c"}
 
 AGREEMENTS = ["test_agreement.py", "test_plain_agreement.py", "test_row_agreement.py"]
 collect_ignore = AGREEMENTS if PURE_ONLY else []
+AGREEMENT = ("test_agreement.py", "test_plain_agreement.py", "test_message_agreement.py")
+collect_ignore = list(AGREEMENT) if PURE_ONLY else []
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -62,6 +64,16 @@ def row(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(scope="session", params=TWINS)
 def moment_twin(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(f"fastpath._moment_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def rsa(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._rsa_{TWINS[request.param]}")
+
+
+@pytest.fixture(scope="session", params=TWINS)
+def form(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._form_{TWINS[request.param]}")
 
 
 @pytest.fixture(scope="session")

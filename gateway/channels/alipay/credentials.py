@@ -37,7 +37,7 @@ _root_numbered = lru_cache(maxsize=CERTIFICATES_CACHED_MAX)(root_cert_sn)
 
 def in_certificate_mode(account: AccountView) -> bool:
     """Whether the account is registered with certificates."""
-    return any(account.credentials.get(name) for name in CERTIFICATES)
+    return any(map(account.credentials.get, CERTIFICATES))
 
 
 def is_switched_on(account: AccountView, name: str) -> bool:

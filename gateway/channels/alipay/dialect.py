@@ -13,7 +13,9 @@ from fastpath.amount import AmountInvalid, format_decimal, parse_decimal
 CURRENCY = "CNY"
 CURRENCY_EXPONENT = 2
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
+TIME_CHARS = 19
 
+_BEIJING_OFFSET = "+08:00"
 # Refund times come with milliseconds, all others without.
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
 
@@ -22,7 +24,7 @@ def beijing_text(moment: datetime) -> str:
     """`yyyy-MM-dd HH:mm:ss` in Beijing; fractions are cut. Raises ValueError without a zone."""
     if moment.tzinfo is None:
         raise ValueError("a moment needs a time zone")
-    return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(BEIJING).isoformat(" ")[:TIME_CHARS]
 
 
 def moment_of(text: object) -> datetime | None:
@@ -30,7 +32,7 @@ def moment_of(text: object) -> datetime | None:
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=BEIJING).astimezone(UTC)
+        return datetime.fromisoformat(text + _BEIJING_OFFSET).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

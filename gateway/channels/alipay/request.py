@@ -12,10 +12,10 @@ Source: Alipay open platform, "common request parameters", "page.pay", "app.pay"
 
 from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import quote, urlencode
 
 import msgspec
 
+from fastpath.form import write_form
 from gateway.channels.alipay.credentials import request_numbers
 from gateway.channels.alipay.dialect import beijing_text
 from gateway.channels.alipay.signature import SIGN_TYPE, sign_request
@@ -71,18 +71,18 @@ def call(
     body = parameters.pop(_BODY_NAME)
     return HttpRequest(
         method="POST",
-        url=f"{account.gateway_url}?{_query(parameters)}",
+        url=f"{account.gateway_url}?{write_form(parameters)}",
         headers=_HEADERS,
-        body=f"{_BODY_NAME}={quote(body, safe='')}".encode("ascii"),
+        body=write_form({_BODY_NAME: body}).encode("ascii"),
     )
 
 
-def page_action(account: AccountView, parameters: Mapping[str, str]) -> dict[str, object]:
+def page_action(account: AccountView, parameters: dict[str, str]) -> dict[str, object]:
     """How the payer's browser carries a signed order: `redirect`, or `form` if it is too long.
 
     The form's address names the charset, because Alipay reads the body by it.
     """
-    url = f"{account.gateway_url}?{_query(parameters)}"
+    url = f"{account.gateway_url}?{write_form(parameters)}"
     if len(url) <= PAGE_URL_CHARS_MAX:
         return {"type": "redirect", "url": url}
     fields = {name: value for name, value in parameters.items() if name != "charset"}
@@ -93,10 +93,6 @@ def page_action(account: AccountView, parameters: Mapping[str, str]) -> dict[str
     }
 
 
-def app_action(parameters: Mapping[str, str]) -> dict[str, object]:
+def app_action(parameters: dict[str, str]) -> dict[str, object]:
     """What the merchant's app hands to Alipay's app."""
-    return {"type": "app_params", "order_string": _query(parameters)}
-
-
-def _query(parameters: Mapping[str, str]) -> str:
-    return urlencode(parameters, quote_via=quote, safe="")
+    return {"type": "app_params", "order_string": write_form(parameters)}

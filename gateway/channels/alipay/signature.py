@@ -15,12 +15,11 @@ Source: Alipay open platform, "sign and verify"; behaviour of its official SDKs.
 """
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from fastpath import form as forms
 from gateway.channels.crypto import rsa_sha256_sign, rsa_sha256_verify
 
 SIGN_TYPE = "RSA2"
@@ -45,15 +44,14 @@ class TextMalformed(ValueError):
 # --- requests -----------------------------------------------------------------------------------
 
 
-def request_canonical(params: Mapping[str, str]) -> str:
-    """The text that a request's signature covers; `params` are query and body together."""
-    kept = sorted((key, value) for key, value in params.items() if value and key != "sign")
-    return "&".join(f"{key}={value}" for key, value in kept)
+def request_canonical(params: dict[str, str]) -> bytes:
+    """What a UTF-8 request's signature covers; `params` are query and body together."""
+    return forms.join_sorted(params, (b"sign",), False)
 
 
-def sign_request(params: Mapping[str, str], private_key: str) -> str:
+def sign_request(params: dict[str, str], private_key: str) -> str:
     """The value of `sign` for a UTF-8 request. Raises `gateway.channels.crypto.KeyUnusable`."""
-    return rsa_sha256_sign(private_key, request_canonical(params).encode("utf-8"))
+    return rsa_sha256_sign(private_key, request_canonical(params))
 
 
 # --- synchronous answers ------------------------------------------------------------------------
@@ -111,20 +109,22 @@ def verify_node(node: SignedNode, public_key: str, *, unescaped_slashes: bool = 
 # Possessive, so that a missing quote costs one pass and not one for every position.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
+_NAME = re.compile(rb'[ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 _SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
-_NOT_STRUCTURE = re.compile(rb'[^"{}\[\]]*+')
+_NOT_STRUCTURE = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 
 
 def _top_members(body: bytes) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     at = _expect(body, _skip_space(body, 0), b"{")
     while True:
-        start = _skip_space(body, at)
-        at = _string_end(body, start)
-        key = _decode_string(body[start:at])
+        name = _NAME.match(body, at)
+        if name is None:
+            raise TextMalformed("a member has no name")
+        key = _decode_string(name[1])
         if key in members:
             raise TextMalformed("a member is repeated")
-        start = _skip_space(body, _expect(body, _skip_space(body, at), b":"))
+        start = name.end()
         at = _value_end(body, start)
         members[key] = body[start:at]
         at = _skip_space(body, at)
@@ -153,9 +153,7 @@ def _nested_end(body: bytes, at: int) -> int:
     open_brackets: list[bytes] = []
     while True:
         mark = body[at : at + 1]
-        if mark == b'"':
-            at = _string_end(body, at)
-        elif mark in (b"{", b"["):
+        if mark in (b"{", b"["):
             open_brackets.append(b"}" if mark == b"{" else b"]")
             if len(open_brackets) > ANSWER_DEPTH_MAX:
                 raise TextMalformed("the answer is nested too deeply")
@@ -208,7 +206,8 @@ def _string_member(members: dict[str, bytes], name: str) -> str | None:
 Form = dict[bytes, bytes]
 """Parameters of a notification, percent-decoded once, still in the sender's charset."""
 
-_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_LEFT_OUT_V1 = (b"sign", b"sign_type")
+_LEFT_OUT_V2 = (b"sign",)
 
 
 def parse_form(body: bytes) -> Form:
@@ -219,19 +218,10 @@ def parse_form(body: bytes) -> Form:
     """
     if len(body) > FORM_BYTES_MAX:
         raise TextMalformed("the form is too large")
-    pairs = body.split(b"&", FORM_PAIRS_MAX)
-    if len(pairs) > FORM_PAIRS_MAX:
-        raise TextMalformed("the form has too many pairs")
-    form: Form = {}
-    for pair in pairs:
-        raw_key, equals, raw_value = pair.partition(b"=")
-        key = _form_decode(raw_key)
-        if not equals or not key:
-            raise TextMalformed("a pair of the form has no key or no =")
-        if key in form:
-            raise TextMalformed("a key of the form is repeated")
-        form[key] = _form_decode(raw_value)
-    return form
+    try:
+        return forms.read_form(body, FORM_PAIRS_MAX)
+    except forms.FormMalformed as malformed:
+        raise TextMalformed(str(malformed)) from None
 
 
 def form_texts(form: Form) -> dict[str, str]:
@@ -245,18 +235,14 @@ def form_texts(form: Form) -> dict[str, str]:
     if charset is None:
         raise TextMalformed("the charset of the form is not known")
     try:
-        return {key.decode("ascii"): value.decode(charset) for key, value in form.items() if value}
-    except UnicodeDecodeError:
-        raise TextMalformed("the form is not of its charset") from None
+        return forms.form_texts(form, charset, False)
+    except forms.FormMalformed as malformed:
+        raise TextMalformed(str(malformed)) from None
 
 
 def notification_canonical(form: Form, *, keep_sign_type: bool, keep_empty: bool = True) -> bytes:
     """The bytes that a notification's signature covers, in the sender's charset."""
-    left_out = (b"sign",) if keep_sign_type else (b"sign", b"sign_type")
-    kept = sorted(
-        (key, value) for key, value in form.items() if key not in left_out and (keep_empty or value)
-    )
-    return b"&".join(key + b"=" + value for key, value in kept)
+    return forms.join_sorted(form, _LEFT_OUT_V2 if keep_sign_type else _LEFT_OUT_V1, keep_empty)
 
 
 def verify_notification(form: Form, public_key: str, *, keep_sign_type: bool = False) -> bool:
@@ -276,12 +262,3 @@ def verify_notification(form: Form, public_key: str, *, keep_sign_type: bool = F
         return False
     dense = notification_canonical(form, keep_sign_type=keep_sign_type, keep_empty=False)
     return rsa_sha256_verify(public_key, dense, signature)
-
-
-def _form_decode(text: bytes) -> bytes:
-    text = text.replace(b"+", b" ")
-    if b"%" not in text:
-        return text
-    if _NO_ESCAPE.search(text):
-        raise TextMalformed("a % of the form is no escape")
-    return unquote_to_bytes(text)

@@ -12,8 +12,8 @@ Callbacks come as an ordinary form. Source: UnionPay, "acp 5.1.0", behaviour of 
 
 import hashlib
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
+from fastpath.form import FormMalformed, form_texts, join_sorted, read_form
 from gateway.channels.crypto import rsa_sha256_sign, rsa_sha256_verify
 
 SIGNATURE = "signature"
@@ -21,6 +21,7 @@ TEXT_BYTES_MAX = 262_144
 FORM_BYTES_MAX = 65_536
 FIELDS_MAX = 128
 
+_LEFT_OUT = (SIGNATURE.encode("ascii"),)
 _CLOSING = {"{": "}", "[": "]"}
 
 
@@ -28,14 +29,14 @@ class TextMalformed(ValueError):
     """The bytes are not of the form that is read here."""
 
 
-def canonical(fields: Mapping[str, str]) -> str:
-    """The text that a signature covers."""
-    return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != SIGNATURE)
+def canonical(fields: Mapping[str, str]) -> bytes:
+    """The text that a signature covers, in UTF-8. Raises UnicodeEncodeError for what has none."""
+    return join_sorted(dict(fields), _LEFT_OUT, True)
 
 
 def digest(fields: Mapping[str, str]) -> bytes:
     """The bytes that RSA signs: 64 hexadecimal digits."""
-    return hashlib.sha256(canonical(fields).encode("utf-8")).hexdigest().encode("ascii")
+    return hashlib.sha256(canonical(fields)).hexdigest().encode("ascii")
 
 
 def sign(fields: Mapping[str, str], private_key: str) -> str:
@@ -104,18 +105,9 @@ def parse_form(body: bytes) -> dict[str, str]:
     """The fields of a callback: application/x-www-form-urlencoded. Raises `TextMalformed`."""
     if len(body) > FORM_BYTES_MAX:
         raise TextMalformed("the form is too large")
+    if not body.isascii():
+        raise TextMalformed("the form is not of ASCII")
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=FIELDS_MAX,
-        )
-    except ValueError:
-        raise TextMalformed("the form is not well-formed") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise TextMalformed("a field of the form is repeated")
-    return fields
+        return form_texts(read_form(body, FIELDS_MAX), "utf-8", True)
+    except FormMalformed as malformed:
+        raise TextMalformed(str(malformed)) from None

@@ -1,0 +1,24 @@
+"""What the compiled twin of `fastpath.rsa` proves itself by: a key, a message, its signature.
+
+Law. Only values, no decision. The private key was thrown away; the key guards nothing.
+"""
+
+import base64
+from typing import Final
+
+PROOF_KEY: Final = base64.b64decode(
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAp1+GmTl1dSMV5S4Bbr7DCaqwrAuKGrPSN0YUZA7zIyPi"
+    "Fuk/YmqsQNJ6V2r3EVR58OfTiR5wJr4FETyvfCF1ZrYds5hJnTS9aLY5gaonL0Nw+Jxk2s1p9546nLAYnSOw4LRd"
+    "8G9XxbwaxDnDueDbfaqdbeOd2liYieWZTBvH4HDpZb6y/tYFDCaLMP1aPvUaPFISaJUEKQCID4k0HXbTkRlp6mF7"
+    "5KzjOVn2pVP0LByXv5m3c5MKVfVAeGPQJ6Mrl37OWFMbrkUPUSWbGA993+f4HBJH7efQcW/U9bQiVcJPn+e7Up8+"
+    "OsPT6zuf0dR/wAjLpSSwa6hIJEUsQhq2XwIDAQAB"
+)
+"""SubjectPublicKeyInfo in DER, 2048 bits."""
+PROOF_MESSAGE: Final = b"a message whose signature is known"
+PROOF_SIGNATURE: Final = base64.b64decode(
+    "LqLpL2js0MKWwMaCh8L36pnsoR+xEOG+qDflMk8kllkNrsPi+Yl0gRAJ3cuapWjPYn5tzJqkuF4EXrfussLEww5r"
+    "VaxnO/eSrGvlvfwizjIU96IXjmc4Ilt+n6LOM15Nu6aj+zLE50mysIMp5otM6hkX00t9Ap9yukntibKfkO8ycv7R"
+    "gV8/D5p7jQ2OV6k/6mhjj4bPJWb4x8bRDO6Qch2X1oMoog0y64499lYHY0VLu+8G8JFfXxUqA/kGvQUWh9uy7WKH"
+    "P86cpFTYTS6XCepwyjM2vn76WNbbOItTP3IphudSAQFydPuDy8YDaYENWqwLG2y6CqLEtPIpTahCpg=="
+)
+"""RSASSA-PKCS1-v1_5 with SHA-256."""

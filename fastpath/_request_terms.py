@@ -18,6 +18,7 @@ SIGNIFICANT: Final = frozenset(
         b"http2-settings",
         b"keep-alive",
         b"proxy-connection",
+        b"sec-websocket-key1",
         b"te",
         b"trailer",
         b"transfer-encoding",

@@ -6,13 +6,26 @@ from typing import Any
 
 import pytest
 
+from gateway.web.quick import Exchange
 from tests.api.conftest import Api, Caller, RawAnswer, ask, request_bytes, until
 
 PATH = "/v1/payments"
 JSON = "Content-Type: application/json"
 # Of no effect, but for the careful way to judge.
 CAREFUL = "Forwarded: for=unknown"
-CHANGING = {"id", "merchant_order_no", "created_at", "expires_at"}
+CHANGING = {
+    "id",
+    "merchant_order_no",
+    "merchant_refund_no",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "canceled_at",
+    "succeeded_at",
+    "next_action",
+    "request_id",
+    "attempt_id",
+}
 
 
 def raw(body: dict[str, Any]) -> bytes:
@@ -24,31 +37,38 @@ class Ways:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.lane = api.world.gateway.quick
+        # Request ids: channels call meanwhile, and are taken too.
+        self.taken: set[str] = set()
 
     async def quickly(self, data: bytes) -> RawAnswer:
-        # A connection's first bytes come before its handler runs; a request before them makes room.
-        before = self.lane.taken
-        answer = await self._on_a_used_connection(data)
-        assert self.lane.taken == before + 1, "it was not taken"
+        answer = await ask(self._api.world, data)
+        assert self.is_taken(answer), "it was not taken"
         return answer
 
     async def carefully(self, data: bytes) -> RawAnswer:
-        before = self.lane.taken
-        answer = await self._on_a_used_connection(data)
-        assert self.lane.taken == before, "it was taken"
+        answer = await ask(self._api.world, data)
+        assert not self.is_taken(answer), "it was taken"
         return answer
 
-    async def _on_a_used_connection(self, data: bytes) -> RawAnswer:
-        port = self._api.world.gateway.server.port
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
-            await read_answer(reader)
-            writer.write(data)
-            return await read_answer(reader)
-        finally:
-            writer.close()
+    def is_taken(self, answer: RawAnswer) -> bool:
+        return answer.headers["request-id"] in self.taken
+
+    async def alike(
+        self, caller: Caller, method: str, target: str, bodies: tuple[bytes, bytes]
+    ) -> RawAnswer:
+        """Ask by either way, with bodies that differ in their numbers only; the quick answer."""
+        plain, careful = (request_bytes(caller, method, target, each) for each in bodies)
+        if method == "GET":
+            kind = f"{JSON}\r\n".encode()
+            plain, careful = (
+                each.replace(b"Content-Length: 0\r\n", b"").replace(kind, b"")
+                for each in (plain, careful)
+            )
+        answer = await self.quickly(plain)
+        told = await self.carefully(careful.replace(b"Host:", f"{CAREFUL}\r\nHost:".encode()))
+        assert comparable(answer) == comparable(told)
+        assert list(json.loads(answer.body)) == list(json.loads(told.body))
+        return answer
 
 
 async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
@@ -63,13 +83,22 @@ async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
 
 
 @pytest.fixture
-def ways(api: Api) -> Ways:
-    return Ways(api)
+def ways(api: Api, monkeypatch: pytest.MonkeyPatch) -> Ways:
+    ways, lane = Ways(api), api.world.gateway.quick
+    end = lane.end
+
+    def noted(exchange: Exchange, status: int, answer: bytes) -> None:
+        ways.taken.add(exchange.request_id)
+        end(exchange, status, answer)
+
+    monkeypatch.setattr(lane, "end", noted)
+    return ways
 
 
-def comparable(answer: RawAnswer) -> tuple[int, list[str], dict[str, Any]]:
-    members = {k: v for k, v in json.loads(answer.body).items() if k not in CHANGING}
-    return answer.status, list(answer.headers), members
+def comparable(answer: RawAnswer, name: str = "pay_0") -> tuple[int, list[str], dict[str, Any]]:
+    """An answer without what no two requests have in common; `name` is the payment's id."""
+    members = json.loads(answer.body.replace(name.encode(), b"pay_0"))
+    return answer.status, list(answer.headers), {k: members[k] for k in members.keys() - CHANGING}
 
 
 @pytest.mark.parametrize(
@@ -135,27 +164,136 @@ async def test_another_content_is_a_conflict_and_never_names_the_difference(
         assert "amount" not in json.loads(answer.body)["detail"]
 
 
-async def test_equal_creates_at_once_make_one_payment(api: Api, merchant: Caller) -> None:
-    body = raw(api.order())
+@pytest.mark.parametrize("more", [{}, {"method": "alipay_qr"}])
+async def test_equal_creates_at_once_make_one_payment(
+    api: Api, merchant: Caller, ways: Ways, more: dict[str, Any]
+) -> None:
+    body = raw(api.order(**more))
     data = [request_bytes(merchant, "POST", PATH, body) for _ in range(20)]
-    ways = Ways(api)
-    answers = await asyncio.gather(*(ways._on_a_used_connection(each) for each in data))
+    answers = await asyncio.gather(*(ask(api.world, each) for each in data))
+    assert all(map(ways.is_taken, answers))
     assert sorted(each.status for each in answers) == [200] * 19 + [201]
     assert len({each.body for each in answers}) == 1
 
 
 @pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"method": "alipay_qr"}, 201),
+        ({"method": "alipay_qr", "metadata": {"k": "茶"}, "return_url": "https://a.example/"}, 201),
+        ({"method": "alipay_qr", "method_options": {"a": "b"}, "capture_method": "automatic"}, 201),
+        ({"method": "wechat_native"}, 422),
+        ({"method": ""}, 400),
+        ({"method": "alipay_qr", "capture_method": "manual"}, 422),
+        ({"method_options": {"sms_code": "1"}}, 400),
+        ({"customer": {"id": "c"}}, 201),
+        ({"unknown": 1}, 400),
+        ({"amount": 0}, 400),
+        ({"amount": 1.5}, 400),
+        ({"subject": "4111 1111 1111 1111"}, 400),
+        ({"subject": "bell\x07"}, 400),
+        ({"subject": "a \\ backslash"}, 201),
+    ],
+)
+async def test_what_a_door_does_not_read_its_handler_reads(
+    api: Api, merchant: Caller, ways: Ways, more: dict[str, Any], status: int
+) -> None:
+    bodies = raw(api.order(**more)), raw(api.order(**more))
+    answer = await ways.alike(merchant, "POST", PATH, bodies)
+    assert answer.status == status
+    if status == 201:
+        made = json.loads(answer.body)
+        assert (await merchant.get(f"{PATH}/{made['id']}")).body == made
+        assert answer.headers["location"] == f"{PATH}/{made['id']}"
+    repeat = await ways.quickly(request_bytes(merchant, "POST", PATH, bodies[0]))
+    careful = request_bytes(merchant, "POST", PATH, bodies[0], headers=(JSON, CAREFUL))
+    assert comparable(repeat) == comparable(await ways.carefully(careful))
+    assert repeat.status == (200 if status == 201 else status)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"a":1,"a":2}', b"\xff", b"null"])
+async def test_bodies_that_nobody_can_read_are_refused_alike(
+    merchant: Caller, ways: Ways, body: bytes
+) -> None:
+    answer = await ways.alike(merchant, "POST", PATH, (body, body))
+    assert (answer.status, answer.code) == (400, "malformed_request")
+
+
+async def test_a_create_with_a_method_is_carried_out_whoever_hangs_up(
+    api: Api, merchant: Caller
+) -> None:
+    body = api.order(method="alipay_qr")
+    port = api.world.gateway.server.port
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_bytes(merchant, "POST", PATH, raw(body)))
+    await writer.drain()
+    writer.transport.abort()
+
+    async def is_shown() -> bool:
+        found = await merchant.get(f"{PATH}?merchant_order_no={body['merchant_order_no']}")
+        return found.status == 200 and found.body["status"] == "requires_action"
+
+    await until(is_shown, seconds=10)
+    await until_quiet(api)
+
+
+async def test_the_rest_of_a_payments_life_is_alike(api: Api, merchant: Caller, ways: Ways) -> None:
+    made = [(await merchant.post(PATH, api.order())).body["id"] for _ in range(2)]
+    paid = [(await api.paid())["id"] for _ in range(2)]
+
+    async def both(target: str, body: dict[str, Any]) -> RawAnswer:
+        """The same with two payments of one kind: here quickly, there carefully."""
+        answers = []
+        for payment_id, ask_by in zip(made, (ways.quickly, ways.carefully), strict=True):
+            headers = (JSON,) if ask_by == ways.quickly else (JSON, CAREFUL)
+            path = f"{PATH}/{payment_id}{target}"
+            answers.append(
+                await ask_by(request_bytes(merchant, "POST", path, raw(body), headers=headers))
+            )
+        assert comparable(answers[0], made[0]) == comparable(answers[1], made[1])
+        return answers[0]
+
+    assert (await both("/confirm", {"method": "nothing"})).code == "unsupported_method"
+    assert (await both("/confirm", {"method": "alipay_qr", "version": 9})).code == "stale_version"
+    assert (await both("/confirm", {"method": "alipay_qr"})).status == 200
+    assert (await both("/cancel", {"reason": "bell\x07"})).code == "invalid_field"
+    assert (await both("/cancel", {})).status == 200
+    assert (await both("/confirm", {"method": "alipay_qr"})).code == "invalid_state"
+
+    def refund(place: int, amount: int) -> bytes:
+        number = {"merchant_refund_no": api.number(), "payment_id": paid[place]}
+        return raw(number | {"amount": amount})
+
+    for amount, status in ((40, 201), (100, 422), (0, 400)):
+        answers = [
+            await ways.quickly(request_bytes(merchant, "POST", "/v1/refunds", refund(0, amount))),
+            await ways.carefully(
+                request_bytes(
+                    merchant, "POST", "/v1/refunds", refund(1, amount), headers=(JSON, CAREFUL)
+                )
+            ),
+        ]
+        assert answers[0].status == status, answers[0]
+        assert comparable(answers[0], paid[0]) == comparable(answers[1], paid[1])
+    for target in (
+        f"{PATH}?limit=3",
+        f"{PATH}?merchant_order_no=nothing",
+        f"{PATH}?limit=0",
+        f"{PATH}?nothing=1",
+        f"{PATH}/{paid[0]}?refresh=channel",
+        f"{PATH}/{paid[0]}/timeline",
+        "/v1/refunds?limit=1",
+        f"/v1/refunds?payment_id={paid[0]}",
+    ):
+        await ways.alike(merchant, "GET", target, (b"", b""))
+
+
+@pytest.mark.parametrize(
     "more",
     [
-        {"method": "alipay_qr"},
         {"expires_in": 59},
         {"notify_url": "http://a.example/"},
-        {"customer": {"id": "c"}},
-        {"unknown": 1},
-        {"amount": 0},
         {"currency": "XXX"},
-        {"subject": "4111 1111 1111 1111"},
-        {"subject": "bell\x07"},
     ],
 )
 async def test_what_is_in_doubt_goes_the_careful_way(
@@ -163,6 +301,22 @@ async def test_what_is_in_doubt_goes_the_careful_way(
 ) -> None:
     body = json.dumps(api.order(**more)).encode()
     await ways.carefully(request_bytes(merchant, "POST", PATH, body))
+
+
+async def test_other_routes_and_what_they_do_not_read_are_for_the_careful(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    made = (await merchant.post(PATH, api.order())).body["id"]
+    for method, target, body, status in (
+        ("GET", "/v1/balance", b"", 200),
+        ("POST", f"{PATH}?a=b", raw(api.order()), 400),
+        ("POST", f"{PATH}/{made}/confirm?a=b", b"{}", 400),
+        ("POST", f"{PATH}/{made}/nothing", b"{}", 404),
+        ("POST", f"{PATH}/{made}/cancel", b"", 200),
+    ):
+        headers = () if method == "GET" else (JSON,)
+        data = request_bytes(merchant, method, target, body, headers=headers)
+        assert (await ways.carefully(data)).status == status
 
 
 async def test_a_wrong_signature_is_refused_by_the_careful_way(
@@ -224,12 +378,14 @@ async def test_a_get_of_a_payment_with_a_customer_tells_the_customer(
     assert json.loads((await ways.quickly(data)).body) == made
 
 
-async def test_a_get_of_anothers_payment_finds_nothing(api: Api, merchant: Caller) -> None:
+async def test_a_get_of_anothers_payment_finds_nothing(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
     made = (await merchant.post(PATH, api.order())).body
     stranger = await api.new_merchant()
     target = f"{PATH}/{made['id']}"
     data = request_bytes(stranger, "GET", target, headers=()).replace(b"Content-Length: 0\r\n", b"")
-    answer = await Ways(api).quickly(data)
+    answer = await ways.quickly(data)
     assert (answer.status, answer.code) == (404, "not_found")
 
 
@@ -287,6 +443,17 @@ async def until_quiet(api: Api) -> None:
     await until(is_quiet, seconds=10)
 
 
-async def test_the_first_request_of_a_connection_is_answered(api: Api, merchant: Caller) -> None:
-    answer = await ask(api.world, request_bytes(merchant, "POST", PATH, raw(api.order())))
-    assert answer.status == 201
+async def test_a_connection_may_change_between_the_ways(
+    api: Api, merchant: Caller, ways: Ways
+) -> None:
+    port = api.world.gateway.server.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    taken = []
+    for headers in ((JSON, CAREFUL), (JSON,), (JSON, CAREFUL), (JSON,), (JSON,)):
+        body = raw(api.order())
+        writer.write(request_bytes(merchant, "POST", PATH, body, headers=headers))
+        answer = await read_answer(reader)
+        assert answer.status == 201
+        taken.append(ways.is_taken(answer))
+    assert taken == [False, True, False, True, True]
+    writer.close()

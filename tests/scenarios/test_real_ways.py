@@ -1,14 +1,18 @@
 """The ways of the real channels through the real house: what `trial.py` shows, in real dialects."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.channels.registry import built_in
+from gateway.channels.wire import CallbackRequest
 from gateway.cli.administration import Administration
 from gateway.cli.simulated_accounts import open_accounts
+from gateway.web.quick import Exchange
 from tests.conftest import Installation
 from tests.oracle import check
 from tests.world import World, open_world
@@ -56,6 +60,73 @@ async def pay(world: World, method: str, options: Any = None, **more: Any) -> An
     answer = await world.merchant.post("/v1/payments", order | more)
     assert answer.status == 201, answer
     return answer.body
+
+
+@pytest.mark.parametrize("method", offered("alipay_qr", "wechat_native", "unionpay_qr"))
+async def test_a_channels_own_callback_is_taken_quickly_and_its_forgery_refused(
+    world: World, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[str, int]] = []
+    heard: list[CallbackRequest] = []
+    answered = asyncio.Event()
+    lane, receive = world.gateway.quick, world.core.receive
+    end, callback = lane.end, receive.callback
+
+    def noted_end(exchange: Exchange, status: int, answer: bytes) -> None:
+        taken.append((exchange.door.name, status))
+        if exchange.door.name == "receive_callback":
+            answered.set()
+        end(exchange, status, answer)
+
+    async def noted_callback(channel: str, account_id: str, request: Any, **more: Any) -> Any:
+        heard.append(request)
+        return await callback(channel, account_id, request, **more)
+
+    monkeypatch.setattr(lane, "end", noted_end)
+    monkeypatch.setattr(receive, "callback", noted_callback)
+    waiting = await pay(world, method)
+    assert (await world.scan(waiting["next_action"]["qr_code"]))[0] == 200
+    await world.until(waiting["id"], "succeeded")
+    assert ("create_payment", 201) in taken
+    await asyncio.wait_for(answered.wait(), 10)
+    # Again, as it was heard and with one byte of the body changed; nobody's is not found.
+    genuine = heard[0]
+    changed = bytearray(genuine.body)
+    changed[len(changed) // 2] ^= 1
+    other = "cac" + waiting["id"][3:]
+    for target, body, is_accepted in (
+        (genuine.target, genuine.body, True),
+        (genuine.target, bytes(changed), False),
+        (genuine.target.rpartition("/")[0] + "/" + other, genuine.body, False),
+    ):
+        before = len(taken)
+        headers = genuine.headers | {"content-length": str(len(body))}
+        status, answer = await post(world, target, headers, body)
+        assert len(taken) == before + 1 and taken[-1] == ("receive_callback", status)
+        refused = status >= 400 or answer in (b"failure", b"fail")
+        assert refused is not is_accepted, (status, answer)
+    assert status == 404 and json.loads(answer)["code"] == "not_found"
+    entries = await world.sql("select reason from entries")
+    assert [each["reason"] for each in entries] == ["captured"]
+
+
+async def post(
+    world: World, target: str, headers: Mapping[str, str], body: bytes
+) -> tuple[int, bytes]:
+    """Post with exactly these headers; the status and body of the answer."""
+    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.gateway.server.port)
+    try:
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            status = int(head.split()[1])
+            length = 0
+            if status != 204:
+                length = int(head.partition(b"Content-Length: ")[2].split()[0])
+            return status, await reader.readexactly(length)
+    finally:
+        writer.close()
 
 
 async def later(world: World, seconds: float) -> None:

@@ -26,7 +26,7 @@ from gateway.cli.options import (
 from gateway.cli.run import Signals, run
 from gateway.cli.scrape import counting, metrics_folder, readiness_of, serving_metrics
 from gateway.cli.screen import Screen
-from gateway.cli.serve import check_installation
+from gateway.cli.serve import check_installation, rarely_collect
 from gateway.config import Mode, check_live
 from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
@@ -77,6 +77,7 @@ async def _work(options: WorkOptions, screen: Screen, signals: Signals) -> int:
                 await worker.start()
                 try:
                     signals.take_over()
+                    rarely_collect()
                     if supervised is not None:
                         supervised.serving()
                     else:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,7 @@ SECRET_BYTES = 32  # what we make
 SECRET_BYTES_MIN = 24
 SECRET_BYTES_MAX = 64
 ED25519_KEY_BYTES = 32
+SIGNING_KEYS_KEPT_MAX = 4_096
 
 # Counted from the end of the try before; the first try is made at once.
 RETRY_DELAYS_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -123,6 +125,12 @@ def private_key_bytes(text: str) -> bytes:
     return _check_ed25519(seed)
 
 
+@lru_cache(SIGNING_KEYS_KEPT_MAX)
+def _signing_key(seed: bytes) -> Ed25519PrivateKey:
+    """The key of a seed; to make it takes as long as to sign with it."""
+    return Ed25519PrivateKey.from_private_bytes(_check_ed25519(seed))
+
+
 def sign(
     event_id: str,
     *,
@@ -147,8 +155,8 @@ def sign(
         for secret in secrets
     ]
     if private_key is not None:
-        key = Ed25519PrivateKey.from_private_bytes(_check_ed25519(private_key))
-        signatures.append("v1a," + base64.b64encode(key.sign(content)).decode())
+        signature = _signing_key(private_key).sign(content)
+        signatures.append("v1a," + base64.b64encode(signature).decode())
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(at),

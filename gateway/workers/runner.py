@@ -3,6 +3,8 @@
 Law: one round of a loop runs at a time. What a round raises is logged and costs a pause, never the
 loop. A round is never cancelled by stopping: it ends by itself, then the loop does. A loop sleeps
 its interval, less if it is woken, and not at all while its rounds say that there is more to do.
+A loop that is woken by others' work may keep its rounds apart: the first wake-up is answered at
+once, and those that follow on its heels share the next round instead of having one each.
 """
 
 import asyncio
@@ -17,14 +19,18 @@ Round = Callable[[], Awaitable[bool | None]]
 
 
 class Loop:
-    """One piece of work, round by round. `round` answers whether to go on at once."""
+    """One piece of work, round by round. `round` answers whether to go on at once.
 
-    def __init__(self, name: str, round: Round, *, every_s: float) -> None:
+    `apart_s` is the least time from the beginning of a round to that of one it is woken for.
+    """
+
+    def __init__(self, name: str, round: Round, *, every_s: float, apart_s: float = 0.0) -> None:
         self.name = name
         self.rounds = 0
         self.errors = 0
         self._round = round
         self._every_s = every_s
+        self._apart_s = apart_s
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -46,8 +52,10 @@ class Loop:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
         while not self._stopping.is_set():
             self._woken.clear()
+            begun = clock()
             try:
                 has_more = await self._round()
             except Exception:
@@ -57,7 +65,12 @@ class Loop:
                 await _wait(self._stopping, ERROR_PAUSE_S)
             else:
                 self.rounds += 1
-                await (asyncio.sleep(0) if has_more else _wait(self._woken, self._every_s))
+                if has_more:
+                    await asyncio.sleep(0)
+                    continue
+                await _wait(self._woken, self._every_s)
+                if (early_s := begun + self._apart_s - clock()) > 0:
+                    await _wait(self._stopping, early_s)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
@@ -74,9 +87,9 @@ class Runner:
     def __init__(self) -> None:
         self._loops: list[Loop] = []
 
-    def add(self, name: str, round: Round, *, every_s: float) -> Loop:
+    def add(self, name: str, round: Round, *, every_s: float, apart_s: float = 0.0) -> Loop:
         """A loop to be; `start` begins it."""
-        loop = Loop(name, round, every_s=every_s)
+        loop = Loop(name, round, every_s=every_s, apart_s=apart_s)
         self._loops.append(loop)
         return loop
 

@@ -14,7 +14,7 @@ from gateway.domain.delivery import Delivery
 from gateway.workers.tenure import Tenure
 
 SETTLE_MAX = 512
-SETTLE_GATHER_S = 0.02  # one write for what ends within this time
+SETTLE_GATHER_S = 0.05  # one write for what ends within this time
 SETTLE_PAUSE_S = 0.5
 
 log = logging.getLogger("tillgate.deliver")

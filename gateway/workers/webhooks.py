@@ -22,6 +22,8 @@ from gateway.workers.tenure import RENEW_EVERY_S, Tenure
 WORK = "relay"
 # A pass finds nothing unless it is woken or the sweep is due; the sweep itself is every 5 s.
 RELAY_EVERY_S = SWEEP_EVERY_S / 5
+# Under load one pass takes what many commits brought; after a quiet moment it comes at once.
+RELAY_APART_S = 0.03
 
 
 class ShardWebhooks(Struct, frozen=True):
@@ -70,7 +72,9 @@ class Webhooks:
             )
             self._keeping.add(f"leases {number}", tenure.round, every_s=RENEW_EVERY_S)
             delivering = self._working.add(f"deliver {number}", deliverer.round, every_s=POLL_S)
-            relaying = self._working.add(f"relay {number}", relay.round, every_s=RELAY_EVERY_S)
+            relaying = self._working.add(
+                f"relay {number}", relay.round, every_s=RELAY_EVERY_S, apart_s=RELAY_APART_S
+            )
             deliverer.wake = delivering.wake
             tenure.on_gain = partial(_wake, delivering, relaying)
             self._tenures.append(tenure)

@@ -45,6 +45,57 @@ async def test_waking_ends_the_sleep() -> None:
     await loops.stop()
 
 
+async def test_wake_ups_on_the_heels_of_a_round_wait_for_the_next() -> None:
+    rounds = asyncio.Semaphore(0)
+
+    async def round() -> None:
+        rounds.release()
+
+    loops = Runner()
+    loop = loops.add("work", round, every_s=HOUR_S, apart_s=HOUR_S)
+    loops.start()
+    await rounds.acquire()
+    for _ in range(10):
+        loop.wake()
+        await asyncio.sleep(0)
+    assert loop.rounds == 1
+    await loops.stop()
+    assert loop.rounds == 1
+
+
+async def test_what_waits_for_the_next_round_is_not_lost() -> None:
+    rounds = asyncio.Semaphore(0)
+
+    async def round() -> None:
+        rounds.release()
+
+    loops = Runner()
+    loop = loops.add("work", round, every_s=HOUR_S, apart_s=0.02)
+    loops.start()
+    for _ in range(3):
+        await rounds.acquire()
+        loop.wake()
+    await rounds.acquire()
+    await loops.stop()
+
+
+async def test_a_loop_with_more_to_do_is_not_kept_apart() -> None:
+    left = [5]
+    done = asyncio.Event()
+
+    async def round() -> bool:
+        left[0] -= 1
+        if not left[0]:
+            done.set()
+        return left[0] > 0
+
+    loops = Runner()
+    loops.add("work", round, every_s=HOUR_S, apart_s=HOUR_S)
+    loops.start()
+    await done.wait()
+    await loops.stop()
+
+
 async def test_a_wake_up_during_a_round_is_not_lost() -> None:
     begun, go_on, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

@@ -2,7 +2,8 @@
 
 Law: hints, never facts. They may be lost, doubled or late, and nothing but latency depends on them:
 the relay's sweep finds what a hint missed. Sending never blocks, never raises and costs one
-datagram for many commits: what one turn of the event loop commits goes out together.
+datagram for many commits: what one turn of the event loop commits goes out together, and what
+follows within moments goes out with the next datagram.
 
 A datagram holds merchant ids, separated by spaces. Source: unix(7).
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 DATAGRAM_IDS_MAX = 1_000  # about 31 kB, far below the default of a socket's buffer
 PENDING_IDS_MAX = 20_000
+SENDS_APART_S = 0.02  # so that a busy writer wakes its readers for many commits at once
 RECEIVE_BYTES_MAX = 65_536
 RECEIVES_MAX = 64  # datagrams taken in one turn of the loop
 SOCKET_PATH_BYTES_MAX = 107  # sun_path
@@ -43,17 +45,25 @@ class WakeupSender:
         self._socket.setblocking(False)
         self._pending: set[str] = set()
         self._is_scheduled = False
+        self._next_at = 0.0  # monotonic seconds
 
     def notify(self, merchant_ids: Iterable[str]) -> None:
-        """Hint at merchants; sent at the end of this turn of the running event loop."""
+        """Hint at merchants; sent at the end of this turn of the running event loop, or
+        `SENDS_APART_S` after what was sent before."""
         if len(self._pending) < PENDING_IDS_MAX:
             self._pending.update(merchant_ids)
         if self._pending and not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            early_s = self._next_at - loop.time()
+            if early_s > 0:
+                loop.call_later(early_s, self._flush, loop)
+            else:
+                loop.call_soon(self._flush, loop)
 
-    def _flush(self) -> None:
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_scheduled = False
+        self._next_at = loop.time() + SENDS_APART_S
         names, self._pending = sorted(self._pending), set()
         for at in range(0, len(names), DATAGRAM_IDS_MAX):
             datagram = " ".join(names[at : at + DATAGRAM_IDS_MAX]).encode()

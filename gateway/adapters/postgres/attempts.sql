@@ -114,7 +114,10 @@ order by a.number;
 select a.merchant_id, a.attempt_id
 from attempts a
 where a.due_at <= :now
-    and (((get_byte(uuid_send(a.merchant_id), 6) & 15) << 8)
-         | get_byte(uuid_send(a.merchant_id), 7)) between :bucket_from and :bucket_to
+    and exists (
+        select from unnest(:bucket_froms::integer[], :bucket_tos::integer[])
+            as k (bucket_from, bucket_to)
+        where (((get_byte(uuid_send(a.merchant_id), 6) & 15) << 8)
+            | get_byte(uuid_send(a.merchant_id), 7)) between k.bucket_from and k.bucket_to)
 order by a.due_at
 limit :limit;

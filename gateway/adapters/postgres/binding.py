@@ -13,7 +13,7 @@ def bind(statement: Statement, **values: Any) -> list[Any]:
 
     Raises TypeError unless exactly the statement's parameters are given.
     """
-    if values.keys() != set(statement.parameters):
-        differing = sorted(values.keys() ^ set(statement.parameters))
+    if values.keys() != statement.names:
+        differing = sorted(values.keys() ^ statement.names)
         raise TypeError(f"{statement.name} is given or lacks {', '.join(differing)}")
     return [statement.text, *(values[name] for name in statement.parameters)]

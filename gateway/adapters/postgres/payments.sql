@@ -159,8 +159,11 @@ limit :limit;
     from payments p
     where p.expires_at <= :now
         and p.status in ('requires_payment_method', 'processing', 'requires_action')
-        and (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
-             | get_byte(uuid_send(p.merchant_id), 7)) between :bucket_from and :bucket_to
+        and exists (
+            select from unnest(:bucket_froms::integer[], :bucket_tos::integer[])
+                as k (bucket_from, bucket_to)
+            where (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
+                | get_byte(uuid_send(p.merchant_id), 7)) between k.bucket_from and k.bucket_to)
     order by p.expires_at
     limit :limit
 )
@@ -169,8 +172,11 @@ union all
     select p.merchant_id, p.payment_id
     from payments p
     where p.capture_before <= :now and p.status = 'requires_capture'
-        and (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
-             | get_byte(uuid_send(p.merchant_id), 7)) between :bucket_from and :bucket_to
+        and exists (
+            select from unnest(:bucket_froms::integer[], :bucket_tos::integer[])
+                as k (bucket_from, bucket_to)
+            where (((get_byte(uuid_send(p.merchant_id), 6) & 15) << 8)
+                | get_byte(uuid_send(p.merchant_id), 7)) between k.bucket_from and k.bucket_to)
     order by p.capture_before
     limit :limit
 );

@@ -107,7 +107,10 @@ limit :limit;
 select r.merchant_id, r.refund_id
 from refunds r
 where r.due_at <= :now
-    and (((get_byte(uuid_send(r.merchant_id), 6) & 15) << 8)
-         | get_byte(uuid_send(r.merchant_id), 7)) between :bucket_from and :bucket_to
+    and exists (
+        select from unnest(:bucket_froms::integer[], :bucket_tos::integer[])
+            as k (bucket_from, bucket_to)
+        where (((get_byte(uuid_send(r.merchant_id), 6) & 15) << 8)
+            | get_byte(uuid_send(r.merchant_id), 7)) between k.bucket_from and k.bucket_to)
 order by r.due_at
 limit :limit;

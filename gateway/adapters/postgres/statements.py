@@ -20,13 +20,17 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 
 
 class Statement(NamedTuple):
-    """One named statement: its text with `$n`, and the names of its parameters in that order."""
+    """One named statement: its text with `$n`, and the names of its parameters in that order.
+
+    `names` are the parameters again, as the set that a binding is compared with.
+    """
 
     name: str
     text: str
     parameters: tuple[str, ...]
     note: str
     scope: str | None
+    names: frozenset[str]
 
 
 def parse(source: str, file: str) -> dict[str, Statement]:
@@ -48,7 +52,7 @@ def parse(source: str, file: str) -> dict[str, Statement]:
             return f"${names.index(match[1]) + 1}"
 
         text = _PARAMETER.sub(numbered, text).strip().rstrip(";")
-        found[name] = Statement(name, text, tuple(names), note, scope)
+        found[name] = Statement(name, text, tuple(names), note, scope, frozenset(names))
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.adapters.local import wakeups
 from gateway.adapters.local.wakeups import DATAGRAM_IDS_MAX, WakeupReceiver, WakeupSender
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.adapters.system.socket_folder import make_socket_folder, new_socket_folder
@@ -63,6 +64,24 @@ async def test_one_turn_of_the_loop_is_one_datagram(path: Path) -> None:
     assert not path.exists()
 
 
+async def test_what_follows_within_moments_shares_a_datagram(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "SENDS_APART_S", 0.5)
+    heard = Heard()
+    receiver, sender = WakeupReceiver(path, heard), WakeupSender(path)
+    first, second, third = names(2), names(3), names(4)
+    sender.notify(first)
+    await heard.until(first)
+    sender.notify(second)
+    await asyncio.sleep(0)
+    sender.notify(third)
+    await heard.until(second | third)
+    assert heard.calls == [first, second | third]
+    sender.close()
+    receiver.close()
+
+
 async def test_many_merchants_take_several_datagrams(path: Path) -> None:
     heard = Heard()
     receiver, sender = WakeupReceiver(path, heard), WakeupSender(path)
@@ -88,7 +107,10 @@ async def test_nobody_listens(path: Path) -> None:
     await asyncio.sleep(0)
 
 
-async def test_a_full_socket_loses_hints_and_nothing_else(path: Path) -> None:
+async def test_a_full_socket_loses_hints_and_nothing_else(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "SENDS_APART_S", 0.0)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(path))
     sender = WakeupSender(path)

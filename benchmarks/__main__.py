@@ -9,6 +9,7 @@ disk but `results/`. A promise that is not kept is told in the table, not by the
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -16,8 +17,10 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -33,6 +36,8 @@ TABLE_CHARS = 120
 DISK_BYTES_MIN = 4 * 10**9
 DISK_BYTES_PER_ROW = 3_000  # table, indexes, journal row, and what the log keeps of it
 ROWS_MAX, ROWS_MAX_QUICK = 10_000_000, 50_000
+# What takes so many times as long as it should, and so much longer, does not end by itself.
+PATIENCE, PATIENCE_S = 4, 300
 
 
 async def run(given: argparse.Namespace, console: Console) -> bool:
@@ -55,8 +60,11 @@ async def run(given: argparse.Namespace, console: Console) -> bool:
             "[yellow]The load comes from Python, which is slower than what it measures may be: "
             "install wrk (apt-get install wrk).[/yellow]"
         )
-    sound = True
-    with tempfile.TemporaryDirectory(prefix="tillgate-bench-", dir=given.folder) as name:
+    results: dict[str, dict[str, Any] | None] = {}
+    with (
+        folder_of(given.folder) as parent,
+        tempfile.TemporaryDirectory(prefix="tillgate-bench-", dir=parent) as name,
+    ):
         folder = Path(name)
         folder.chmod(0o711)
         plan = plan_of(given, cores, folder)
@@ -69,31 +77,59 @@ async def run(given: argparse.Namespace, console: Console) -> bool:
                     f"[{number}/{len(chosen)}] {each.name}: {each.about} "
                     f"[dim](about {_minutes(expected[each.name])}; all until {ends:%H:%M})[/dim]"
                 )
-                sound &= await play(each, stage, plan, console)
+                patience_s = PATIENCE * expected[each.name] + PATIENCE_S
+                results[each.name] = await play(each, stage, plan, console, patience_s=patience_s)
                 left -= expected[each.name]
-    return sound
+    report.show_promises(results, console)
+    return None not in results.values()
 
 
-async def play(each: Benchmark, stage: Stage, plan: Plan, console: Console) -> bool:
-    """One benchmark: measured, proven, shown and saved; False if it was void."""
+async def play(
+    each: Benchmark, stage: Stage, plan: Plan, console: Console, *, patience_s: float
+) -> dict[str, Any] | None:
+    """One benchmark: measured, proven, shown and saved; None if it was void."""
     begun = time.monotonic()
     stage.books.clear()
     try:
-        finding = await each.measure(stage)
-        await stage.close_books()
-    except RunVoid as fault:
-        print(f"bench: VOID: {each.name}: {fault}", file=sys.stderr)
-        return False
-    except Exception:
+        async with asyncio.timeout(patience_s) as limit:
+            finding = await each.measure(stage)
+            await stage.close_books()
+    except Exception as fault:
         # A defect of one benchmark must not cost the figures of those that follow.
-        print(f"bench: BROKEN: {each.name}:\n{traceback.format_exc()}", file=sys.stderr)
-        return False
+        if isinstance(fault, RunVoid):
+            why = f"VOID: {each.name}: {fault}"
+        elif limit.expired():
+            why = f"VOID: {each.name}: it did not end within {patience_s:.0f} s"
+        else:
+            why = f"BROKEN: {each.name}:\n{traceback.format_exc()}"
+        print(f"bench: {why}", file=sys.stderr)
+        await stage.renew()
+        return None
     seconds = time.monotonic() - begun
     result = report.result_of(finding, plan, stage, seconds=seconds)
     report.show(finding, result, console)
     where = report.save(result, name="quick" if plan.quick else "latest")
     console.print(f"    [dim]{seconds:.0f} s; saved in {os.path.relpath(where)}[/dim]")
-    return True
+    return result
+
+
+@contextlib.contextmanager
+def folder_of(wanted: Path | None) -> Iterator[Path | None]:
+    """The folder for the databases; made if it is not there, and then removed again. Exits."""
+    if wanted is None or wanted.is_dir():
+        yield wanted
+        return
+    missing = [each for each in (wanted, *wanted.parents) if not each.exists()]
+    try:
+        wanted.mkdir(parents=True)
+    except OSError as error:
+        sys.exit(f"bench: the folder {wanted} cannot be made: {error.strerror}")
+    try:
+        yield wanted
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def plan_of(given: argparse.Namespace, cores: processes.Cores, folder: Path) -> Plan:

@@ -14,8 +14,8 @@ ABOUT = "create and hello over 1 to 512 connections"
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONNECTIONS_QUICK = (1, 8, 64)
 ROUNDS, SECONDS = 3, 2.0
-HEAD = ["connections", "req/s", "hello", "p50 ms", "hello", "p99 ms", "hello", "CPU us", "hello",
-        "Postgres us", "per commit"]  # fmt: skip
+HEAD = ["connections", "req/s", "hello's", "p50 ms", "hello's", "p99 ms", "hello's", "CPU us",
+        "hello's", "Postgres us", "per commit"]  # fmt: skip
 
 
 async def measure(stage: Stage) -> Finding:

@@ -41,6 +41,8 @@ APP_ID = "2021000000000001"
 SELLER_ID = "2088000000000001"
 SETTLE_S_MAX = 60.0
 SETTLE_POLL_S = 0.2
+FLUSH_S_MAX = 2.0
+FLUSH_POLL_S = 0.1
 FOREIGN = ("TILLGATE_POSTGRES_BIN", "TILLGATE_EMBEDDED_ROOT_MODE")
 _DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "server_version")
 # What nobody calls: the benchmarks' payments ask no channel.
@@ -109,15 +111,22 @@ class House:
             await asyncio.sleep(SETTLE_POLL_S)
         raise RunVoid("the database does not come to rest")
 
-    async def commits(self) -> tuple[float, float]:
-        """How many transactions and Changes the gateway has committed, by its own metrics."""
-        await asyncio.sleep(1.0)  # two flushes of the gateway's counters
+    async def commits(self, *, changes_min: float = 0.0) -> tuple[float, float]:
+        """How many transactions and Changes the gateway has committed, by its own metrics.
+
+        Its counters are flushed now and then: waits until they tell of so many Changes, for as
+        long as that may take.
+        """
+        last = asyncio.get_running_loop().time() + FLUSH_S_MAX
         url = f"http://127.0.0.1:{self._metrics_port}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            text = await answer.text()
-        return _sum(text, "tillgate_commit_changes_count"), _sum(
-            text, "tillgate_commit_changes_sum"
-        )
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(url) as answer:
+                    text = await answer.text()
+                changes = _sum(text, "tillgate_commit_changes_sum")
+                if changes >= changes_min or asyncio.get_running_loop().time() > last:
+                    return _sum(text, "tillgate_commit_changes_count"), changes
+                await asyncio.sleep(FLUSH_POLL_S)
 
     async def verify(self) -> str:
         """Recompute all books as `tillgate verify` does. Raises `RunVoid` if they do not hold."""

@@ -27,6 +27,10 @@ class RunVoid(Exception):
     """An answer was wrong or an acknowledged write is missing: no figure of this run counts."""
 
 
+class RanDry(RunVoid):
+    """The file of requests ended before the round did."""
+
+
 class Round(msgspec.Struct, kw_only=True):
     """What one round measured.
 
@@ -113,7 +117,7 @@ async def measured(
     """What a generator found that runs for `seconds`, and what the target spent. Raises `RunVoid`.
 
     The generator says its result in a line `RESULT {...}`, with `requests`, `seconds`, `wrong`,
-    `broken`, `p50_ms`, `p99_ms` and whatever else a `Round` holds.
+    `broken`, `p50_ms`, `p99_ms` and whatever else a `Round` holds; `dry` where it had too few.
     """
     clock = asyncio.get_running_loop().time
     begun, busy = clock(), processes.busy_s(cores.server)
@@ -160,6 +164,8 @@ def _result(out: str, err: str) -> dict[str, float]:
     if line is None:
         raise RunVoid(f"the load generator said nothing of its result:\n{out}\n{err}")
     result: dict[str, float] = json.loads(line.removeprefix("RESULT "))
+    if result.get("dry"):
+        raise RanDry(f"the file of requests ended before the round did: {result}")
     if result["wrong"] or result["broken"] or not result["requests"]:
         raise RunVoid(f"answers were wrong or missing: {result}\n{err[:2000]}")
     return result

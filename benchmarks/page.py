@@ -16,10 +16,17 @@ FIGURES = {
     "lag_p99_ms": "webhook lag p99 ms",
 }
 PLAYERS_SHOWN_MAX = 8
+# The plots of each benchmark (`plots.py`).
+PICTURES = {
+    "create": ("cpu",),
+    "services": ("rivals", "rivals-latency"),
+    "connections": ("throughput", "latency"),
+    "rows": ("rows",),
+}
 
 
-def written(results: Mapping[str, Any]) -> str:
-    """The whole page."""
+def written(results: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    """The whole page; `pictures` are the files of the plots by name."""
     parts = ["# Measured", "", *_verdicts(results)]
     for result in results.values():
         parts += ["", f"## {result['name']}", "", f"{result['about']}.", ""]
@@ -27,6 +34,9 @@ def written(results: Mapping[str, Any]) -> str:
             parts += [*_players(result["players"]), ""]
         for table in result["tables"]:
             parts += [f"{table['title']}:", "", *_table(table["head"], table["rows"]), ""]
+        for name in PICTURES.get(result["name"], ()):
+            if name in pictures:
+                parts += [f"![{result['name']}: {name}]({pictures[name]})", ""]
         parts += [f"- {line}" for line in (*result["notes"], f"Proven: {result['proof']}.")]
         parts += [f"- Books recomputed: {books}." for books in result["books"]]
         parts.append(f"- {_made_with(result)}")

@@ -32,6 +32,10 @@ def drawn(results: Mapping[str, Any]) -> dict[str, bytes]:
     if "services" in results:
         players = {each["name"]: each["medians"]["rate"] for each in results["services"]["players"]}
         plots["rivals"] = _bars("Creates per second", players)
+        players = {
+            each["name"]: each["medians"]["p99_ms"] for each in results["services"]["players"]
+        }
+        plots["rivals-latency"] = _bars("p99 of a create, ms", players)
     if "create" in results:
         players = {each["name"]: each["medians"]["cpu_us"] for each in results["create"]["players"]}
         plots["cpu"] = _bars("CPU time of the program per request, microseconds", players)

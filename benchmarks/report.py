@@ -8,6 +8,7 @@ a benchmark that is measured again replaces its result and no other.
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from math import isnan
@@ -20,6 +21,7 @@ from rich.table import Table as Grid
 
 import fastpath
 from benchmarks import page, plots
+from benchmarks.catalogue import CATALOGUE
 from benchmarks.contest import Plan
 from benchmarks.finding import Finding, Player
 from benchmarks.stage import Stage
@@ -106,11 +108,14 @@ def save(result: dict[str, Any], *, name: str) -> Path:
     if file.exists():
         results = msgspec.json.decode(file.read_bytes()).get("results", {})
     results[result["name"]] = result
+    results = {each: results[each] for each in CATALOGUE if each in results}
     text = msgspec.json.format(msgspec.json.encode({"results": results}), indent=1)
     file.write_bytes(text + b"\n")
-    (RESULTS / f"{name}.md").write_text(page.written(results), encoding="utf-8")
-    for plot, drawing in plots.drawn(results).items():
+    drawn = plots.drawn(results)
+    for plot, drawing in drawn.items():
         (RESULTS / f"{name}-{plot}.svg").write_bytes(drawing)
+    pictures = {each: f"{name}-{each}.svg" for each in drawn}
+    (RESULTS / f"{name}.md").write_text(page.written(results, pictures), encoding="utf-8")
     return file
 
 
@@ -138,6 +143,33 @@ def show(finding: Finding, result: dict[str, Any], console: Console) -> None:
             f"    [yellow]Other programs took up to {finding.strangers:.0%} of the measured core: "
             "throughput is too low, believe the CPU time.[/yellow]"
         )
+
+
+def show_promises(results: Mapping[str, Mapping[str, Any] | None], console: Console) -> None:
+    """What was promised and what was measured, of all benchmarks of a run; None for a void one."""
+    grid = Grid(title="promises")
+    for head in ("", "measured", "at least", "kept"):
+        grid.add_column(head)
+    missed = 0
+    for name, result in results.items():
+        if result is None:
+            grid.add_row(name, "[red]void[/red]", "", "[red]no[/red]")
+            continue
+        for each in result["verdicts"]:
+            missed += not each["is_met"]
+            unit = each["unit"] and f" {each['unit']}"
+            grid.add_row(
+                each["what"],
+                f"{each['value']:.2f}{unit}",
+                f"{'' if each['more_is_better'] else 'at most '}{each['at_least']:g}{unit}",
+                "[green]yes[/green]" if each["is_met"] else "[red]no[/red]",
+            )
+    console.print(grid)
+    void = [name for name, result in results.items() if result is None]
+    console.print(
+        f"{missed} of these promises are not kept; "
+        + (f"void, and not saved: {', '.join(void)}." if void else "nothing was void.")
+    )
 
 
 def _grid_of_players(result: dict[str, Any]) -> Grid:

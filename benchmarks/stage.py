@@ -34,6 +34,7 @@ class Stage:
         self.durability: dict[str, str] = {}
         self._stack = contextlib.AsyncExitStack()
         self._house: House | None = None
+        self._houses = 0
         self._rivals: dict[str, Target] = {}
 
     async def __aenter__(self) -> Self:
@@ -45,11 +46,19 @@ class Stage:
     async def house(self) -> House:
         """The house that most benchmarks share."""
         if self._house is None:
+            self._houses += 1
+            folder = self.plan.folder / f"house-{self._houses}"
             self._house = await self._stack.enter_async_context(
-                open_house(self.plan.folder / "house", cores=self.plan.cores)
+                open_house(folder, cores=self.plan.cores)
             )
             self.durability = self._house.durability
         return self._house
+
+    async def renew(self) -> None:
+        """End all that plays: what follows a benchmark that failed begins with nothing of it."""
+        self._house = None
+        self._rivals.clear()
+        await self._stack.aclose()
 
     @contextlib.asynccontextmanager
     async def own_house(

@@ -85,7 +85,7 @@ def result() -> dict[str, Any]:
 
 
 def test_the_page_says_what_was_kept_and_what_was_not() -> None:
-    text = page.written({"connections": result()})
+    text = page.written({"connections": result()}, {})
     assert "| kept | **2.00** | 1 | 1 | yes |" in text
     assert "| just | **1.50** | 2 | 1 | at least |" in text
     assert "| broken | **9.00** | at most 1 | at most 2 | **no** |" in text

@@ -89,7 +89,10 @@ class Families:
 
     def _about_caches(self) -> None:
         self.cache_reads = self._counter(
-            "cache_reads_total", "Questions to a cache, by how they were answered.", "cache", "from"
+            "cache_reads_total",
+            "Questions to a cache, by where the answer came from.",
+            "cache",
+            "source",
         )
         self.cache_failures = self._counter(
             "cache_failures_total", "Exchanges with the shared cache that failed."

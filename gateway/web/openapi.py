@@ -65,6 +65,17 @@ with the decoded 32 bytes), `TILL1-ED25519`, `TILL1-SHA256-RSA2048` (PKCS #1 v1.
 operation are the scopes that the key needs.\
 """
 
+PAST_THE_CACHE: Schema = {
+    "name": "Cache-Control",
+    "in": "header",
+    "required": False,
+    "description": (
+        "`no-cache`: the list as it is now. Without it, it may be up to a second old, but never "
+        "older than a write that the same instance has answered."
+    ),
+    "schema": {"type": "string", "examples": ["no-cache"]},
+}
+
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
     "Request-Id": ("Names the request in the logs; tell it when you ask for help.", {}),
     "Date": ("When the answer was made.", {}),
@@ -174,6 +185,8 @@ def _operation(
         "security": [] if route.scope is None else [{SECURITY: [route.scope]}],
     }
     parameters = [*_path_parameters(route, placeholders), *_query_parameters(route)]
+    if route.kept:
+        parameters.append(PAST_THE_CACHE)
     if parameters:
         drawn["parameters"] = parameters
     if route.body is not None:

@@ -29,9 +29,10 @@ class Route(NamedTuple):
     `pattern` is a path whose placeholders stand for one whole segment, such as
     `/v1/payments/{payment_id}/cancel`; `name` is unique and used in metrics and as operationId;
     `scope` is what a key needs, None where no key is asked for. `raw` takes bodies of any media
-    type (callbacks). The rest is for the OpenAPI document: `query` and `body` are schemas, `answer`
-    is one, several (a tuple) or a media type, and `refusals` are the codes that this operation adds
-    to what every operation of its shape may be refused with.
+    type (callbacks); a `kept` answer may come from a cache (`api/pages.py`). The rest is for the
+    OpenAPI document: `query` and `body` are schemas, `answer` is one, several (a tuple) or a media
+    type, and `refusals` are the codes that this operation adds to what every operation of its shape
+    may be refused with.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Route(NamedTuple):
     name: str
     scope: str | None = None
     raw: bool = False
+    kept: bool = False
     status: int = 200
     summary: str = ""
     query: type[msgspec.Struct] | None = None

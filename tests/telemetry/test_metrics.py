@@ -101,6 +101,22 @@ def living(folder: Path) -> Iterator[Lingering]:
 # --- one process ---------------------------------------------------------------------------------
 
 
+def test_questions_to_caches_by_where_their_answers_came_from(metrics: Metrics) -> None:
+    lists, directory = metrics.cache("lists"), metrics.cache("directory")
+    for source in ("memory", "memory", "primary"):
+        lists(source)
+    directory("behind")
+    metrics.cache_failed()
+    for _ in range(2):
+        text = shown(metrics)
+        assert value(text, "cache_reads_total", cache="lists", source="memory") == 2
+        assert value(text, "cache_reads_total", cache="lists", source="primary") == 1
+        assert value(text, "cache_reads_total", cache="directory", source="behind") == 1
+        assert value(text, "cache_failures_total") == 1
+    lists("memory")
+    assert value(shown(metrics), "cache_reads_total", cache="lists", source="memory") == 3
+
+
 def test_requests_by_route_method_and_status(metrics: Metrics) -> None:
     for status, seconds in ((201, 0.0015), (201, 0.3), (200, 0.0015)):
         metrics.request("create_payment", "POST", status, seconds)

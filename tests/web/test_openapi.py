@@ -66,7 +66,14 @@ MAKE = Route(
     refusals=("order_no_conflict", "attempt_unknown"),
 )
 LIST = Route(
-    "GET", CUPS, handle, "list_cups", "payments.read", query=CupsQuery, answer=(CupList, Cup)
+    "GET",
+    CUPS,
+    handle,
+    "list_cups",
+    "payments.read",
+    kept=True,
+    query=CupsQuery,
+    answer=(CupList, Cup),
 )
 GET = Route("GET", CUPS + "/{cup_id}", handle, "get_cup", "payments.read", answer=Cup)
 DROP = Route("DELETE", CUPS + "/{cup_id}", handle, "drop_cup", "payments.write", status=204)
@@ -133,6 +140,18 @@ def test_parameters(drawn: dict[str, Any]) -> None:
     assert by_name["limit"]["schema"] == {"type": "integer", "maximum": 9}
     assert by_name["colour"]["schema"] == {"type": "string"}
     assert not any(each["required"] for each in by_name.values())
+    assert by_name["Cache-Control"]["schema"]["type"] == "string"
+
+
+def test_what_may_be_kept_says_how_to_go_past(drawn: dict[str, Any]) -> None:
+    said = {
+        (path, each["name"])
+        for path, methods in drawn["paths"].items()
+        for operation in methods.values()
+        for each in operation.get("parameters", ())
+        if each["in"] == "header"
+    }
+    assert said == {(CUPS, "Cache-Control")}
 
 
 def test_answers(drawn: dict[str, Any]) -> None:

@@ -55,6 +55,7 @@ class Balance:
                 self.transactions,
                 "list_balance_transactions",
                 "reports.read",
+                kept=True,
                 summary="What moved a balance, newest first, with the balance after it.",
                 query=TransactionsQuery,
                 answer=objects.TransactionList,

@@ -67,6 +67,7 @@ class Events:
                 self.list,
                 "list_events",
                 "payments.read",
+                kept=True,
                 summary="Events behind a sequence, oldest first.",
                 query=EventsQuery,
                 answer=objects.EventList,

@@ -30,7 +30,7 @@ class Pages:
 def place_of(request: Request) -> Place:
     """Where the answer to a list is kept."""
     route, caller = request.route, request.caller
-    assert route is not None
+    assert route is not None and route.kept, "a list must say that it may be kept"
     scopes = ",".join(sorted(caller.key.scopes))
     about = f"{scopes} {request.path}?{request.query}"
     return Place(caller.merchant.id, route.name, about)

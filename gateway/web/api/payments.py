@@ -98,6 +98,7 @@ class Payments:
                 self.list,
                 "list_payments",
                 "payments.read",
+                kept=True,
                 summary="List payments, newest first, or find one by a business number.",
                 query=PaymentsQuery,
                 answer=(objects.PaymentList, objects.Payment),

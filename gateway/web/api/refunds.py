@@ -74,6 +74,7 @@ class Refunds:
                 self.list,
                 "list_refunds",
                 "payments.read",
+                kept=True,
                 summary="List refunds, newest first, or find one by its number.",
                 query=RefundsQuery,
                 answer=(objects.RefundList, objects.Refund),

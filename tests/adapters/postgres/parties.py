@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
+from gateway.adapters.postgres.directory_versions import Versions
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards
 from gateway.adapters.system.clock import SystemClock
@@ -97,12 +98,22 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def instance_of(
-    dsns: list[str], vault: Vault, *, follows: bool = True, directory_dsn: str | None = None
+    dsns: list[str],
+    vault: Vault,
+    *,
+    follows: bool = True,
+    directory_dsn: str | None = None,
+    versions: Versions | None = None,
 ) -> AsyncIterator[Instance]:
-    """A running instance over the databases; `follows=False` takes changes over by hand only."""
+    """A running instance over the databases; `follows=False` takes changes over by hand only.
+
+    Instances with the same `versions` hear of each other's changes.
+    """
     shards = await open_shards(dsns)
     try:
-        directory = await open_directory(directory_dsn or dsns[0], shards=shards, vault=vault)
+        directory = await open_directory(
+            directory_dsn or dsns[0], shards=shards, vault=vault, versions=versions
+        )
         if not follows:
             directory.stop_following()
         instance = Instance(shards, directory, vault)

@@ -10,6 +10,7 @@ from gateway.adapters.postgres import allowance, directory_memory
 from gateway.adapters.postgres import directory as module
 from gateway.adapters.postgres.allowance import Allowance
 from gateway.adapters.postgres.directory_memory import DirectoryMemory
+from gateway.adapters.postgres.directory_versions import OwnVersions
 from gateway.adapters.system.vault import Vault
 from gateway.domain import ids
 from gateway.domain.errors import SecretUnreadable, TillgateError
@@ -240,6 +241,124 @@ async def test_while_it_is_away_its_readers_go_on_and_say_so(
         await directory.refresh()
         assert directory.away_for_s == 0
         assert directory.key(key.id) == key
+
+
+# What one instance tells another
+
+
+@pytest.fixture
+async def pair(installation) -> AsyncIterator[tuple[Instance, Instance]]:
+    """Two instances that hear of each other's changes and do not ask by themselves."""
+    told, dsns, vault = OwnVersions(), installation.dsns, installation.vault
+    async with (
+        instance_of(dsns, vault, follows=False, versions=told) as here,
+        instance_of(dsns, vault, follows=False, versions=told) as there,
+    ):
+        yield here, there
+
+
+async def test_what_was_told_is_taken_over_before_memory_answers(
+    pair: tuple[Instance, Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pair
+    merchant = await here.add_merchant()
+    key, other_key = await here.add_key(merchant.id), await here.add_key(merchant.id, "K2")
+    assert await there.directory.find_key(key.id) == key
+    asked = Counted(there, monkeypatch)
+    assert there.directory.key(key.id) == key
+    await here.register.revoke_key(key.id, here.act)
+    # Whoever changed it has it already; nobody answers from what was before.
+    revoked = here.directory.key(key.id)
+    assert revoked is not None and revoked.status == "revoked"
+    assert there.directory.key(key.id) is None
+    assert there.directory.key(other_key.id) is None
+    found = await asyncio.gather(*(there.directory.find_key(key.id) for _ in range(20)))
+    assert found == [revoked] * 20
+    assert asked.names.count("state") == 1 and "find_key" not in asked.names
+    assert there.directory.key(key.id) == revoked
+    # What hangs on a merchant is as new.
+    account = await here.add_account(merchant.id)
+    assert await there.directory.find_accounts_of(merchant.id) == (account,)
+    assert await there.directory.find_account(account.id) == account
+
+
+async def test_an_absent_one_is_found_once_its_making_was_told(
+    pair: tuple[Instance, Instance],
+) -> None:
+    here, there = pair
+    merchant = await here.add_merchant()
+    key = here.key(merchant.id)
+    assert await there.directory.find_key(key.id) is None
+    await here.register.add_key(key, here.numbered("K"), here.act)
+    assert await there.directory.find_key(key.id) == key
+
+
+async def test_a_version_that_is_not_there_costs_one_question(
+    pair: tuple[Instance, Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pair
+    merchant = await here.add_merchant()
+    key = await here.add_key(merchant.id)
+    assert await there.directory.find_key(key.id) == key
+    asked = Counted(there, monkeypatch)
+    there.directory.tell(10_000)
+    assert there.directory.key(key.id) is None
+    assert await there.directory.find_key(key.id) == key
+    assert asked.names == ["state"]
+    assert there.directory.key(key.id) == key
+    assert await there.directory.find_key(key.id) == key
+    assert asked.names == ["state"]
+
+
+async def test_a_repeat_that_changes_nothing_tells_nothing(
+    pair: tuple[Instance, Instance],
+) -> None:
+    here, there = pair
+    merchant = await here.add_merchant()
+    key = await here.add_key(merchant.id)
+    assert await there.directory.find_key(key.id) == key
+    told: list[int] = []
+    here.directory.news = told.append
+    same, is_new = await here.register.add_key(key, here.numbered("K"), here.act)
+    assert (same, is_new, told) == (key, False, [])
+    await here.register.revoke_key(key.id, here.act)
+    assert told == [here.directory.version]
+
+
+async def test_what_was_told_while_the_directory_is_away_stops_nobody(
+    installation, pair: tuple[Instance, Instance]
+) -> None:
+    here, there = pair
+    merchant = await here.add_merchant()
+    key = await here.add_key(merchant.id)
+    assert await there.directory.find_key(key.id) == key
+    await let_in(installation, False)
+    there.directory.tell(there.directory.version + 1)
+    assert await there.directory.find_key(key.id) == key
+    assert there.directory.key(key.id) == key
+    await let_in(installation, True)
+    await here.register.revoke_key(key.id, here.act)
+    await there.directory.refresh()
+    found = there.directory.key(key.id)
+    assert found is not None and found.status == "revoked"
+
+
+async def test_it_asks_often_enough_by_itself(installation) -> None:
+    """Two that hear nothing of each other: the follower brings it."""
+    async with (
+        instance_of(installation.dsns, installation.vault) as here,
+        instance_of(installation.dsns, installation.vault) as there,
+    ):
+        merchant = await here.add_merchant()
+        key = await here.add_key(merchant.id)
+        assert await there.directory.find_key(key.id) == key
+        await here.register.revoke_key(key.id, here.act)
+
+        async def is_revoked() -> bool:
+            found = there.directory.key(key.id)
+            return found is not None and found.status == "revoked"
+
+        await until(is_revoked)
 
 
 async def let_in(installation, is_open: bool) -> None:

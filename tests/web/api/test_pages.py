@@ -19,7 +19,7 @@ def request(
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Any:
     return SimpleNamespace(
-        route=SimpleNamespace(name=name),
+        route=SimpleNamespace(name=name, kept=True),
         caller=SimpleNamespace(
             merchant=SimpleNamespace(id=merchant), key=SimpleNamespace(scopes=frozenset(scopes))
         ),

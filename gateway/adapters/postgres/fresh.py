@@ -87,9 +87,8 @@ async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment
             UNIT.join([str(lines) for lines in heads.values()]),
             GROUP.join(rows),
             [payment.data for payment in payments],
-            len(rows),
         )
-    except asyncpg.DivisionByZeroError:
+    except (asyncpg.UniqueViolationError, asyncpg.DivisionByZeroError):
         return False
     return True
 

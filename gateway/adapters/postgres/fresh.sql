@@ -1,9 +1,10 @@
 -- name: create
 -- A whole batch of new payments that nobody has been asked to pay yet: heads, payments, journal. It
--- is its own transaction, so that a batch is one round trip. If not all of them were new it divides
--- by zero on purpose: nothing of it is kept, no sequence is spent, and the long way is gone.
+-- is its own transaction, so that a batch is one round trip. A payment that is not new breaks its
+-- key, a head that is missing or closed divides by zero on purpose: nothing of the batch is kept.
 -- A row is one text, its values parted by unit separators (which no text of ours may hold), nulls
--- written as a record separator: to encode values one by one would cost more than the rest.
+-- written as a record separator: to encode values one by one would cost more than the rest. Heads
+-- are looked up by place in an array: joined, each row would be compared with each of them.
 with taken as (
     update heads h set seq = h.seq + k.lines
     from unnest(
@@ -13,13 +14,28 @@ with taken as (
     where h.merchant_id = k.merchant_id and h.open
     returning h.merchant_id, k.place, h.seq - k.lines as base
 ),
+held as (
+    select
+        array_agg(t.merchant_id order by t.place) as merchant_ids,
+        array_agg(t.base order by t.place) as bases
+    from taken t
+    having 1 / (
+        count(*) = cardinality(string_to_array(:head_ids::text, e'\x1f'))
+    )::integer = 1
+),
 given as (
     select
-        t.merchant_id, t.base + f[2]::bigint as seq, f[3]::uuid as payment_id,
-        to_timestamp(f[12]::double precision / 1000) as created_at, f, r.data
-    from unnest(string_to_array(:rows::text, e'\x1d'), :datas::text[]) as r (line, data)
-    cross join lateral string_to_array(r.line, e'\x1f', e'\x1e') as f
-    join taken t on t.place = f[1]::bigint
+        ((select h.merchant_ids from held h))[f[1]::integer] as merchant_id,
+        ((select h.bases from held h))[f[1]::integer] + f[2]::bigint as seq,
+        f[3]::uuid as payment_id, to_timestamp(f[12]::double precision / 1000) as created_at,
+        r.f, r.data
+    from (
+        select
+            string_to_array(
+                unnest(string_to_array(:rows::text, e'\x1d')), e'\x1f', e'\x1e'
+            ) as f,
+            unnest(:datas::text[]) as data
+    ) r
 ),
 made as (
     insert into payments (
@@ -33,19 +49,10 @@ made as (
         to_timestamp(g.f[13]::double precision / 1000), 0, 0, 0, 0, 0, 0, g.f[14], g.f[15],
         g.f[16]::jsonb, g.seq, 1
     from given g
-    on conflict do nothing
-    returning 1
-),
-told as (
-    insert into journal (
-        merchant_id, seq, at, type, object_id, object_version, actor, request_id, data)
-    select
-        g.merchant_id, g.seq, g.created_at, 'payment.created', g.payment_id, 1, g.f[17], g.f[18],
-        g.data
-    from given g
-    returning 1
 )
-select 1 / (
-    (select count(*) from made) = :payments::bigint
-    and (select count(*) from told) = :payments::bigint
-)::integer as all_new;
+insert into journal (
+    merchant_id, seq, at, type, object_id, object_version, actor, request_id, data)
+select
+    g.merchant_id, g.seq, g.created_at, 'payment.created', g.payment_id, 1, g.f[17], g.f[18],
+    g.data
+from given g;

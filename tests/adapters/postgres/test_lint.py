@@ -44,7 +44,8 @@ def whole(file: str, statement: Statement) -> Statement:
         parts += [ledger.MOVE_ACCOUNTS, ledger.OPEN_ACCOUNTS]
     parameters = ("heads", "counts", *(each.name for each in parts))
     text = writing.statement(parts)
-    return Statement(statement.name, text, parameters, statement.note, scope=None)
+    names = frozenset(parameters)
+    return Statement(statement.name, text, parameters, statement.note, scope=None, names=names)
 
 
 STATEMENTS = {

@@ -99,7 +99,7 @@ def change_of(payment: Payment, *, is_fresh: bool = True) -> Change:
         decide=lambda rows: writes,
         needs=(Need("payment_no", payment.merchant_order_no),),
         number=Need("payment_no", payment.merchant_order_no),
-        fresh=writes if is_fresh else None,
+        foreseen=writes if is_fresh else None,
     )
 
 

@@ -152,5 +152,8 @@ def records(draw: st.DrawFn) -> list[Any]:
 
 
 @given(records())
+@example([{"": None}, 0, ("a",), TEXT, ("pay",), Value])
+@example([{7}, 0, ("a",), TEXT, ("pay",), Value])
+@example([range(7), 2, ("a", "b"), TEXT + NUMBER, (None, None), Value])
 def test_reading(outcome: Outcome, arguments: list[Any]) -> None:
     assert outcome(_row_c.read_row, *arguments) == outcome(_row_py.read_row, *arguments)

@@ -15,7 +15,7 @@ from cpython.list cimport PyList_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject, PyObject_Size, PyObject_TypeCheck, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from cpython.sequence cimport PySequence_GetItem
+from cpython.sequence cimport PySequence_Check, PySequence_GetItem
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.string cimport memcpy
@@ -534,6 +534,7 @@ def read_row(record, at, fields, kinds, prefixes, value):
     cdef Py_ssize_t index, count, start
     cdef int overflow
     cdef const char* kind
+    cdef bint is_sequence = PySequence_Check(record)
     _check_kinds(kinds)
     if not PyTuple_CheckExact(fields):
         raise wrong_type("fields", "a tuple", fields)
@@ -553,7 +554,10 @@ def read_row(record, at, fields, kinds, prefixes, value):
             field = <object> PyTuple_GET_ITEM(fields, done)
             if type(field) is not str:
                 raise wrong_type("field", "str", field)
-            column = PySequence_GetItem(record, start + done)
+            if is_sequence:
+                column = PySequence_GetItem(record, start + done)
+            else:
+                column = record[start + done]
             if column is not None:
                 column = _read(column, kind[done], field, <object> PyTuple_GET_ITEM(prefixes, done))
             Py_INCREF(column)

@@ -55,8 +55,8 @@ def row_lines(rows: Sequence[Sequence[object]], kinds: bytes) -> str:
     `string_to_array(row, UNIT, NULL)`, and casts each value; no rows are an empty text.
 
     Raises TypeError for a value that is not of its kind, ValueError for an unknown kind, a row of
-    another length, an id that is none, a datetime without a time zone, and kinds that are TEXT
-    alone, because Postgres takes an empty text for no row.
+    another length, an id that is none, a datetime without a time zone, JSON with a lone surrogate,
+    and kinds that are TEXT alone, because Postgres takes an empty text for no row.
     """
     _check_kinds(kinds)
     if kinds == TEXT:

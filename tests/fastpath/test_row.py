@@ -191,6 +191,8 @@ def test_a_moment_without_a_zone_is_refused(row: ModuleType, zone: tzinfo | None
 def test_what_json_cannot_say_is_refused(row: ModuleType) -> None:
     with pytest.raises(TypeError, match="unsupported"):
         row.row_lines([(object(),)], JSON)
+    with pytest.raises(UnicodeEncodeError):
+        row.row_lines([("\ud800",)], JSON)
 
 
 @pytest.mark.parametrize("rows", [[()], [(1,)], [(1, "a"), (1, "a", 2)]])

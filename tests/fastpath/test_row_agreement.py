@@ -52,11 +52,22 @@ trees = st.recursive(
     max_leaves=6,
 )
 anything = st.one_of(
-    st.none(), texts, numbers, st.booleans(), st.floats(allow_nan=False), moments,
-    st.binary(max_size=40), identifiers, trees, st.lists(texts, max_size=3),
-    st.lists(texts, max_size=3).map(tuple), st.dates(), st.uuids(), st.binary(max_size=4).map(bytearray),
+    st.none(),
+    texts,
+    numbers,
+    st.booleans(),
+    st.floats(allow_nan=False),
+    moments,
+    st.binary(max_size=40),
+    identifiers,
+    trees,
+    st.lists(texts, max_size=3),
+    st.lists(texts, max_size=3).map(tuple),
+    st.dates(),
+    st.uuids(),
+    st.binary(max_size=4).map(bytearray),
     st.sampled_from([object(), ..., int, msgspec.Raw(b"\x1f\x00")]),
-)  # fmt: skip
+)
 VALUES: dict[bytes, st.SearchStrategy[Any]] = {
     TEXT: texts,
     NUMBER: numbers,
@@ -141,5 +152,8 @@ def records(draw: st.DrawFn) -> list[Any]:
 
 
 @given(records())
+@example([{"": None}, 0, ("a",), TEXT, ("pay",), Value])
+@example([{7}, 0, ("a",), TEXT, ("pay",), Value])
+@example([range(7), 2, ("a", "b"), TEXT + NUMBER, (None, None), Value])
 def test_reading(outcome: Outcome, arguments: list[Any]) -> None:
     assert outcome(_row_c.read_row, *arguments) == outcome(_row_py.read_row, *arguments)

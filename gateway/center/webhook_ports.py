@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gateway.domain.delivery import Delivery, Sent
+from gateway.domain.delivery import Ahead, Delivery, Sent
 from gateway.domain.endpoint import NotifySecret, WebhookEndpoint
 from gateway.domain.events import Event
 from gateway.domain.lease import Lease
@@ -93,14 +93,11 @@ class Deliveries(Protocol):
 class WorkerDeliveries(Protocol):
     """One shard as relay and delivery see it; set-based, for the holder of leases."""
 
-    async def positions(self, merchant_ids: Sequence[str]) -> list[Position]: ...
     async def behind(self, leases: Sequence[Lease], *, limit: int) -> list[Position]: ...
     async def endpoints(self, merchant_ids: Sequence[str]) -> list[WebhookEndpoint]: ...
     async def endpoints_by_id(self, pairs: Sequence[tuple[str, str]]) -> list[WebhookEndpoint]: ...
     async def notify_secrets(self, merchant_ids: Sequence[str]) -> list[NotifySecret]: ...
-    async def read_ahead(
-        self, spans: Sequence[Span], *, wanted: Mapping[str, bool]
-    ) -> list[tuple[Event, str | None]]: ...
+    async def read_ahead(self, merchant_ids: Sequence[str], *, each: int) -> list[Ahead]: ...
     async def advance(
         self,
         leases: Sequence[Lease],

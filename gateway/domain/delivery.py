@@ -54,6 +54,17 @@ class Sent(Struct, frozen=True):
     event_at: datetime
 
 
+class Ahead(Struct, frozen=True):
+    """What lies before the relay of one merchant's events: those of (`read`, `until`] that
+    somebody may want, each with its payment's notify URL. `head` is the last event there is."""
+
+    merchant_id: str
+    read: int
+    until: int
+    head: int
+    wanted: list[tuple[Event, str | None]]
+
+
 class Parcel(Struct, frozen=True):
     """A claimed delivery with its event and the receiver as it is now: ready to be sent."""
 

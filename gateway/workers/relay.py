@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gateway.center.ports import Clock, Ids
 from gateway.center.signing_secrets import Holder
-from gateway.center.webhook_ports import Position, Span, Target, WorkerDeliveries
+from gateway.center.webhook_ports import Span, Target, WorkerDeliveries
 from gateway.domain import delivery as deliveries
 from gateway.domain.delivery import Delivery
 from gateway.domain.endpoint import WebhookEndpoint
@@ -29,6 +29,7 @@ SWEEP_MERCHANTS_MAX = 2_000
 PASS_MERCHANTS_MAX = 200
 PASS_EVENTS_MAX = 1_000
 HINTS_MAX = 50_000
+FAILED_IN_A_ROW_MAX = 3  # so many merchants failing one by one: it is not the merchants
 
 log = logging.getLogger("tillgate.relay")
 
@@ -93,42 +94,40 @@ class Relay:
             return False
         for merchant in merchants:
             del self._hints[merchant]
-        positions = await self._store.positions(merchants)
-        if positions:
-            await self._pass_isolated(leases, positions)
+        await self._pass_isolated(leases, merchants)
         return bool(self._hints)
 
-    async def _pass_isolated(self, leases: Sequence[Lease], positions: list[Position]) -> None:
+    async def _pass_isolated(self, leases: Sequence[Lease], merchants: list[str]) -> None:
         """One pass; if it fails, one for each merchant, so that none holds up the others."""
         try:
-            await self._pass(leases, positions)
+            await self._pass(leases, merchants)
         except Exception:
-            if len(positions) == 1:
+            if len(merchants) == 1:
                 raise
             log.exception("a pass failed; its merchants go one by one")
             failed = 0
-            for position in positions:
+            for number, merchant in enumerate(merchants, 1):
                 try:
-                    await self._pass(leases, [position])
+                    await self._pass(leases, [merchant])
                 except Exception:
                     failed += 1
-                    log.exception("the events of %s cannot be relayed", position[0])
-                    if failed == 3 and position is positions[2]:
+                    log.exception("the events of %s cannot be relayed", merchant)
+                    if failed == number == FAILED_IN_A_ROW_MAX:
                         raise  # it is not the merchants: the sweep comes back to them
 
-    async def _pass(self, leases: Sequence[Lease], positions: list[Position]) -> None:
-        """Relay the next events of some merchants."""
-        each = max(1, PASS_EVENTS_MAX // len(positions))
-        heads = {merchant: head for merchant, _, head in positions}
-        spans: list[Span] = [
-            (merchant, read, min(head, read + each)) for merchant, read, head in positions
-        ]
-        # Read after the heads: whatever was created before an event of these spans is seen.
+    async def _pass(self, leases: Sequence[Lease], merchants: list[str]) -> None:
+        """Relay the next events of those merchants that are behind."""
+        each = max(1, PASS_EVENTS_MAX // len(merchants))
+        behind = await self._store.read_ahead(merchants, each=each)
+        if not behind:
+            return
+        spans: list[Span] = [(ahead.merchant_id, ahead.read, ahead.until) for ahead in behind]
+        found = [pair for ahead in behind for pair in ahead.wanted]
+        # Read after the events: whatever was created before one of them is seen.
         endpoints: dict[str, list[WebhookEndpoint]] = {}
-        for endpoint in await self._store.endpoints(list(heads)):
+        receiving = [ahead.merchant_id for ahead in behind if ahead.wanted]
+        for endpoint in await self._store.endpoints(receiving) if receiving else ():
             endpoints.setdefault(endpoint.merchant_id, []).append(endpoint)
-        wanted = {merchant: merchant in endpoints for merchant in heads}
-        found = await self._store.read_ahead(spans, wanted=wanted)
         plan = _Plan()
         claimed_at = asyncio.get_running_loop().time()
         moved: set[str] = set()
@@ -144,11 +143,11 @@ class Relay:
             )
         finally:
             handed = self._sort_out(plan, moved)
-        for merchant, read, until in spans:
-            if merchant in moved:
-                self.events_relayed += until - read
-                if until < heads[merchant]:
-                    self._hints[merchant] = None
+        for ahead in behind:
+            if ahead.merchant_id in moved:
+                self.events_relayed += ahead.until - ahead.read
+                if ahead.until < ahead.head:
+                    self._hints[ahead.merchant_id] = None
         if handed:
             await self._deliverer.accept(handed, holders=plan.holders, claimed_at=claimed_at)
 

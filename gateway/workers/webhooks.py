@@ -23,7 +23,7 @@ WORK = "relay"
 # A pass finds nothing unless it is woken or the sweep is due; the sweep itself is every 5 s.
 RELAY_EVERY_S = SWEEP_EVERY_S / 5
 # Under load one pass takes what many commits brought; after a quiet moment it comes at once.
-RELAY_APART_S = 0.03
+RELAY_APART_S = 0.05
 
 
 class ShardWebhooks(Struct, frozen=True):

@@ -303,6 +303,35 @@ async def test_what_was_claimed_but_never_sent_is_sent_by_the_next(world: Webhoo
         await world.settled(1)
 
 
+@pytest.mark.parametrize(
+    ("filters", "sequences"),
+    [
+        (None, []),
+        (["*"], [1, 2, 3]),
+        (["payment.*"], [1, 2, 3]),
+        (["payment.created"], [1, 2, 3]),
+        (["refund.*"], [1]),
+        (["refund.*", "payment.created"], [1, 2, 3]),
+        (["refund.created", "payment.succeeded"], [1]),
+    ],
+)
+async def test_only_what_a_filter_names_is_read(
+    world: WebhookWorld, filters: list[str] | None, sequences: list[int]
+) -> None:
+    merchant, other = await world.merchant(), await world.merchant()
+    if filters is None:
+        await world.pay(merchant)
+    else:
+        await world.endpoint(merchant, "http://127.0.0.1:1/", filters)
+    await world.pay_many(merchant, 3)
+    store = WorkerDeliveries(world.shards.all[0].pool)
+    (ahead,) = await store.read_ahead([merchant, other], each=3)
+    assert (ahead.merchant_id, ahead.read, ahead.until, ahead.head) == (merchant, 0, 3, 4)
+    # The beginning of an endpoint (1) is read for whoever has one.
+    assert [event.sequence for event, _ in ahead.wanted] == sequences
+    assert all(url is None for _, url in ahead.wanted)
+
+
 async def test_a_merchant_that_cannot_be_relayed_holds_up_no_other(world: WebhookWorld) -> None:
     ill, well = await world.merchant(1), await world.merchant(2)
     receiver = await world.receiver()

@@ -9,6 +9,7 @@ event is passed without its deliveries and none gets them twice.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -19,7 +20,7 @@ from gateway.adapters.postgres.events import UNREACHABLE
 from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.postgres.statements import load
 from gateway.domain import ids
-from gateway.domain.delivery import Delivery, Sent
+from gateway.domain.delivery import Ahead, Delivery, Sent
 from gateway.domain.endpoint import NotifySecret, WebhookEndpoint
 from gateway.domain.events import Event
 from gateway.domain.lease import Lease
@@ -42,11 +43,6 @@ class WorkerDeliveries:
         return await self._pool.fetch(*bind(SQL[statement], **values))
 
     # --- reading ahead ---------------------------------------------------------------------------
-
-    async def positions(self, merchant_ids: Sequence[str]) -> list[Position]:
-        """Of the given merchants those that are behind."""
-        records = await self._fetch("positions", merchant_ids=_hexed(merchant_ids), reader=READER)
-        return [_position(record) for record in records]
 
     async def behind(self, leases: Sequence[Lease], *, limit: int) -> list[Position]:
         """Merchants of the leased buckets that are behind."""
@@ -83,21 +79,23 @@ class WorkerDeliveries:
         records = await self._pool.fetch(*bind(statement, merchant_ids=_hexed(merchant_ids)))
         return [notify_secrets.TABLE.decode(record) for record in records]
 
-    async def read_ahead(
-        self, spans: Sequence[tuple[str, int, int]], *, wanted: Mapping[str, bool]
-    ) -> list[tuple[Event, str | None]]:
-        """Events of (merchant, after, until], each with its payment's notify URL.
-
-        Of merchants that are not `wanted` only events with such a URL are read.
-        """
+    async def read_ahead(self, merchant_ids: Sequence[str], *, each: int) -> list[Ahead]:
+        """Of the given merchants those that are behind, with what is wanted of the next `each`."""
         records = await self._fetch(
-            "read_ahead",
-            merchant_ids=_hexed([span[0] for span in spans]),
-            afters=[span[1] for span in spans],
-            untils=[span[2] for span in spans],
-            wanted=[wanted.get(span[0], False) for span in spans],
+            "read_ahead", merchant_ids=_hexed(merchant_ids), reader=READER, each=each
         )
-        return [(journal.event_of(record), record["notify_url"]) for record in records]
+        found: dict[UUID, Ahead] = {}
+        for record in records:
+            merchant = record["merchant_id"]
+            ahead = found.get(merchant)
+            if ahead is None:
+                read, head = record["read"], record["head"]
+                ahead = found[merchant] = Ahead(
+                    ids.from_uuid("mch", merchant), read, min(head, read + each), head, []
+                )
+            if record["seq"] is not None:
+                ahead.wanted.append((journal.event_of(record), record["notify_url"]))
+        return list(found.values())
 
     # --- writing under leases --------------------------------------------------------------------
 

@@ -18,21 +18,52 @@ where h.seq > coalesce(c.seq, 0)
 limit :limit;
 
 -- name: read_ahead
--- The events in the given ranges of sequences that somebody wants: all of merchants with
--- endpoints, of others those of payments with a URL of their own.
+-- Of the given merchants those that are behind: a row with how far each was read and its head;
+-- then a row for each of the next events that somebody wants: what its enabled endpoints' filters
+-- name, the beginning of endpoints, and what belongs to payments with a URL of their own.
 -- scope: buckets
+with behind as materialized (
+    select
+        h.merchant_id, coalesce(c.seq, 0) as read, h.seq as head,
+        least(h.seq, coalesce(c.seq, 0) + :each::bigint) as until, f.filters
+    from unnest(:merchant_ids::uuid[]) as k (merchant_id)
+    join heads h on h.merchant_id = k.merchant_id and h.open
+    left join cursors c on c.merchant_id = h.merchant_id and c.reader = :reader
+    cross join lateral (
+        select array_agg(e.filter) as filters
+        from webhook_endpoints w
+        cross join lateral jsonb_array_elements_text(w.events) as e (filter)
+        where w.merchant_id = h.merchant_id and w.status = 'enabled'
+    ) f
+    where h.seq > coalesce(c.seq, 0)
+)
 select
-    j.merchant_id, j.seq, j.at, j.type, j.object_id, j.object_version, j.payment_id, j.actor,
-    j.request_id, j.data, j.personal, p.notify_url
-from unnest(:merchant_ids::uuid[], :afters::bigint[], :untils::bigint[], :wanted::boolean[])
-    as k (merchant_id, after, until, wanted)
-join journal j on j.merchant_id = k.merchant_id and j.seq > k.after and j.seq <= k.until
-left join payments p
-    on p.merchant_id = j.merchant_id and p.notify_url is not null
-    and p.payment_id = coalesce(
-        j.payment_id, case when j.type like 'payment.%' then j.object_id end)
-where k.wanted or p.notify_url is not null
-order by j.merchant_id, j.seq;
+    b.merchant_id, b.read, b.head, null::bigint as seq, null::timestamptz as at,
+    null::text as type, null::uuid as object_id, null::bigint as object_version,
+    null::uuid as payment_id, null::text as actor, null::text as request_id,
+    null::text as data, null::bytea as personal, null::text as notify_url
+from behind b
+union all
+select
+    b.merchant_id, b.read, b.head, j.seq, j.at, j.type, j.object_id, j.object_version,
+    j.payment_id, j.actor, j.request_id, j.data, j.personal, p.notify_url
+from behind b
+join journal j on j.merchant_id = b.merchant_id and j.seq > b.read and j.seq <= b.until
+cross join lateral (
+    select coalesce(j.payment_id, case when j.type like 'payment.%' then j.object_id end) as id
+) about
+left join lateral (
+    -- By order, so that no plan made on small tables walks through a merchant's every payment.
+    select o.payment_id, o.notify_url
+    from payments o
+    where o.merchant_id = j.merchant_id and o.payment_id >= about.id
+    order by o.payment_id
+    limit 1
+) p on p.payment_id = about.id
+where p.notify_url is not null
+    or b.filters && array['*', j.type, split_part(j.type, '.', 1) || '.*']
+    or (b.filters is not null and j.type = 'webhook_endpoint.created')
+order by merchant_id, seq nulls first;
 
 -- name: advance
 -- Moves cursors, each only from where it was read, and writes the deliveries of those that moved;

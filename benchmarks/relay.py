@@ -26,7 +26,7 @@ TRIES_MAX, TRIES_QUICK_MAX = 6, 3
 CLOSE = 1.15  # how near the highest rate held must be to one that was not
 STEP = 1.5
 HEAD = ["payments/s", "of half", "lag p50", "p99", "max ms", "callback p99", "create p99",
-        "gateway us", "worker", "Postgres", "cores busy", "held"]  # fmt: skip
+        "gateway us", "worker", "Postgres", "busy %", "held"]  # fmt: skip
 
 
 def next_rate(held: float | None, broken: float | None, *, wanted: float) -> float | None:
@@ -173,7 +173,8 @@ def _finding(search: Search, best: list[Trial], shown: list[Trial], *, proof: st
             Table(
                 name=NAME,
                 title="webhooks at a constant rate of creates and of callbacks (lag from the "
-                "journal row, answers from the moment of sending; CPU time in us per payment)",
+                "journal row, answers from the moment of sending; CPU time in us per payment; "
+                "busy: the core of gateway and worker, and the other)",
                 head=HEAD,
                 rows=[_row(each, wanted) for each in every],
             )
@@ -192,6 +193,6 @@ def _row(trial: Trial, wanted: float) -> list[Cell]:
         round(trial.callbacks.p99_ms, 1),
         round(trial.creates.p99_ms, 1),
         *(round(each, 1) for each in (gateway, worker, postgres)),
-        " + ".join(f"{each:.0%}" for each in trial.busy),
+        "+".join(f"{each * 100:.0f}" for each in trial.busy),
         "yes" if trial.holds else "no",
     ]

@@ -141,8 +141,7 @@ class BalanceCodec:
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> QueryOutcome:
         """The state of the debit; never `Refused`."""
-        answer = open_answer(account, response, operation="debit", number=order.attempt_no)
-        return _debit_or_none(answer)
+        return _read_debit(account, order, response)
 
     def build_close(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest:
         """Have a number take no money any more, unless it has."""
@@ -153,8 +152,7 @@ class BalanceCodec:
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> CloseOutcome:
         """Closed; or paid or held, because it was before."""
-        answer = open_answer(account, response, operation="debit", number=order.attempt_no)
-        return _debit_or_none(answer)
+        return _read_debit(account, order, response)
 
     def build_cancel(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest:
         """Reverse a debit whose outcome is unknown: closed, or given back if it took money."""
@@ -165,8 +163,7 @@ class BalanceCodec:
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> CloseOutcome:
         """Closed, whether it had taken money before or not."""
-        answer = open_answer(account, response, operation="debit", number=order.attempt_no)
-        return _debit_or_none(answer)
+        return _read_debit(account, order, response)
 
     # --- holds ----------------------------------------------------------------------------------
 
@@ -221,8 +218,7 @@ class BalanceCodec:
         self, account: AccountView, order: PayOrder, response: HttpResponse
     ) -> CloseOutcome:
         """Closed where nothing was captured; otherwise paid with what was."""
-        answer = open_answer(account, response, operation="debit", number=order.attempt_no)
-        return _debit_or_none(answer)
+        return _read_debit(account, order, response)
 
     # --- refund ---------------------------------------------------------------------------------
 
@@ -287,7 +283,11 @@ def _check_amount(amount: int, currency: str) -> None:
         )
 
 
-def _debit_or_none(answer: Answer | Unknown) -> Paid | Authorized | Closed | NotFound | Unknown:
+def _read_debit(
+    account: AccountView, order: PayOrder, response: HttpResponse
+) -> Paid | Authorized | Closed | NotFound | Unknown:
+    """What an answer about a debit says, whatever was asked; never `Refused`."""
+    answer = open_answer(account, response, operation="debit", number=order.attempt_no)
     if isinstance(answer, Unknown):
         return answer
     return _none_or_unknown(answer) if answer.code else _debit(answer)

@@ -17,7 +17,7 @@ from gateway.channels.codec import (
     AccountView,
     CloseOutcome,
     HandedOut,
-    NotFound,
+    Paid,
     PayOrder,
     PayOutcome,
     QueryOutcome,
@@ -59,7 +59,7 @@ from gateway.channels.unionpay.message import (
 from gateway.channels.unionpay.notification import read_notification
 from gateway.channels.unionpay.sms import Sms
 from gateway.channels.unionpay.statement import Statements
-from gateway.channels.unionpay.trade import paid, read_end, read_state
+from gateway.channels.unionpay.trade import read_end, read_move, read_state
 from gateway.channels.unionpay.undo import VOID_PAYMENT, build_undo, read_undo
 from gateway.channels.unionpay.ways import WAYS
 from gateway.channels.wire import CallbackReply, CallbackRequest, HttpRequest, HttpResponse
@@ -257,21 +257,12 @@ class UnionPayCodec(Holds, Sms, Statements):
         answer = open_answer(account, response, about=_refund_trade(refund))
         if isinstance(answer, Unknown):
             return answer
-        if answer.code == codes.NOT_FOUND:
-            return NotFound()
-        state = answer.text("origRespCode")
-        if answer.code != codes.OK or state is None:
-            return Unknown(reason="the query did not work", channel_code=answer.code)
-        if state == codes.TAKEN:
-            return RefundPending()
-        if state not in codes.DONE:
-            return codes.refusal(codes.REFUND_FAILED, state)
-        if answer.text("txnType") not in (REFUND_KIND.txn_type, "00"):
-            return Unknown(reason="the answer is about a trade of another kind")
-        moved = paid(answer.fields)
-        if moved is None or (moved.amount, moved.currency) != (refund.amount, refund.currency):
+        found = read_move(answer, REFUND_KIND, pending=RefundPending(), failed=codes.REFUND_FAILED)
+        if not isinstance(found, Paid):
+            return found
+        if (found.amount, found.currency) != (refund.amount, refund.currency):
             return Unknown(reason="the refunded amount is not the refund's")
-        return Refunded(refund_no=refund.refund_no, refunded_at=moved.paid_at)
+        return Refunded(refund_no=refund.refund_no, refunded_at=found.paid_at)
 
     # --- callbacks ------------------------------------------------------------------------------
 

@@ -14,12 +14,12 @@ from gateway.channels.authorization import (
     CaptureOutcome,
     CapturePending,
 )
-from gateway.channels.codec import AccountView, CloseOutcome, NotFound, PayOrder, Unknown
+from gateway.channels.codec import AccountView, CloseOutcome, Paid, PayOrder, Unknown
 from gateway.channels.unionpay import codes
-from gateway.channels.unionpay.answer import MISSING, Answer, open_answer
+from gateway.channels.unionpay.answer import open_answer
 from gateway.channels.unionpay.limits import check_amount, check_number
 from gateway.channels.unionpay.message import BACK, BIZ_WEB, Kind, money, query, request, trade
-from gateway.channels.unionpay.trade import paid
+from gateway.channels.unionpay.trade import read_move
 from gateway.channels.unionpay.undo import VOID_HOLD, build_undo, read_undo
 from gateway.channels.unionpay.ways import PREAUTH
 from gateway.channels.wire import HttpRequest, HttpResponse
@@ -84,16 +84,17 @@ class Holds:
         answer = open_answer(account, response, about=_capture_trade(capture))
         if isinstance(answer, Unknown):
             return answer
-        if answer.code == codes.NOT_FOUND:
-            return NotFound()
-        state = answer.text("origRespCode")
-        if answer.code != codes.OK or state is None:
-            return Unknown(reason="the query did not work", channel_code=answer.code)
-        if state == codes.TAKEN:
-            return CapturePending()
-        if state not in codes.DONE:
-            return codes.refusal(codes.CAPTURE_FAILED, state)
-        return _captured(capture, answer)
+        found = read_move(answer, COMPLETION, pending=CapturePending(), failed=codes.CAPTURE_FAILED)
+        if not isinstance(found, Paid):
+            return found
+        if (found.amount, found.currency) != (capture.amount, capture.currency):
+            return Unknown(reason="the captured amount is not the capture's")
+        return Captured(
+            capture_no=capture.capture_no,
+            amount=found.amount,
+            channel_order_no=found.channel_order_no,
+            captured_at=found.paid_at,
+        )
 
     def build_void(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest:
         """Let go of a hold."""
@@ -108,19 +109,3 @@ class Holds:
 
 def _capture_trade(capture: CaptureOrder) -> dict[str, str]:
     return trade(capture.capture_no, capture.created_at)
-
-
-def _captured(capture: CaptureOrder, answer: Answer) -> CaptureOutcome:
-    if answer.text("txnType") not in (COMPLETION.txn_type, "00"):
-        return Unknown(reason="the answer is about a trade of another kind")
-    found = paid(answer.fields)
-    if found is None:
-        return Unknown(reason=MISSING + "queryId, txnAmt or currencyCode")
-    if (found.amount, found.currency) != (capture.amount, capture.currency):
-        return Unknown(reason="the captured amount is not the capture's")
-    return Captured(
-        capture_no=capture.capture_no,
-        amount=found.amount,
-        channel_order_no=found.channel_order_no,
-        captured_at=found.paid_at,
-    )

@@ -5,6 +5,7 @@ Law: refused here before a byte leaves, as `TillgateError`. Limits are UnionPay'
 
 import re
 
+from gateway.channels import limits
 from gateway.channels.codec import PayOrder
 from gateway.channels.unionpay.dialect import AMOUNT_FEN_MAX, CURRENCY, ORDER_NO
 from gateway.channels.unionpay.ways import WAYS
@@ -22,18 +23,14 @@ SMS_CODE = re.compile(r"[0-9A-Za-z]{4,8}")
 
 def check_amount(amount: int, currency: str) -> None:
     """Raise `unsupported_currency`, `amount_below_minimum` or `limit_exceeded`."""
-    if currency != CURRENCY:
-        raise TillgateError(
-            "unsupported_currency", f"UnionPay takes {CURRENCY} only.", param="/currency"
-        )
-    if amount < AMOUNT_FEN_MIN:
-        raise TillgateError(
-            "amount_below_minimum", f"The least amount is {AMOUNT_FEN_MIN}.", param="/amount"
-        )
-    if amount > AMOUNT_FEN_MAX:
-        raise TillgateError(
-            "limit_exceeded", f"The greatest amount is {AMOUNT_FEN_MAX}.", param="/amount"
-        )
+    limits.check_amount(
+        amount,
+        currency,
+        channel="UnionPay",
+        only=CURRENCY,
+        least=AMOUNT_FEN_MIN,
+        greatest=AMOUNT_FEN_MAX,
+    )
 
 
 def check_number(number: str) -> None:

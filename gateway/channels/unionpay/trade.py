@@ -7,6 +7,7 @@ UnionPay closes no order: one that failed is over only when its time (`payTimeou
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from gateway.channels.codec import (
     AccountView,
@@ -24,12 +25,14 @@ from gateway.channels.codec import (
 from gateway.channels.unionpay import codes
 from gateway.channels.unionpay.answer import MISSING, Answer, open_answer
 from gateway.channels.unionpay.dialect import NUMBER, currency_of, fen_of, trace_moment
-from gateway.channels.unionpay.message import order_trade
+from gateway.channels.unionpay.message import QUERY_KIND, Kind, order_trade
 from gateway.channels.unionpay.ways import WAYS, Way
 from gateway.channels.wire import HttpResponse
 
 # A try that began just before the end may still be on its way through the banks.
 GRACE = timedelta(minutes=5)
+
+Pending = TypeVar("Pending")
 
 
 def query_number(fields: Mapping[str, str]) -> str | None:
@@ -54,8 +57,10 @@ def paid(fields: Mapping[str, str]) -> Paid | None:
 def authorized(fields: Mapping[str, str]) -> Authorized | None:
     """A hold; None if a fact is missing. UnionPay does not say when it lets go of it."""
     found = paid(fields)
-    if found is None:
-        return None
+    return None if found is None else _held(found)
+
+
+def _held(found: Paid) -> Authorized:
     return Authorized(
         channel_order_no=found.channel_order_no, amount=found.amount, currency=found.currency
     )
@@ -79,6 +84,33 @@ def read_end(account: AccountView, order: PayOrder, response: HttpResponse) -> C
     return found
 
 
+def read_move(
+    answer: Answer, kind: Kind, *, pending: Pending, failed: codes.Refusals
+) -> Paid | Pending | NotFound | Refused | Unknown:
+    """What a query says of a refund or capture of `kind`; done is told as what it moved.
+
+    `pending` is the outcome while UnionPay has only taken it; `failed` lists the states that end
+    it without money.
+    """
+    if answer.code == codes.NOT_FOUND:
+        return NotFound()
+    state = answer.text("origRespCode")
+    if answer.code != codes.OK or state is None:
+        return Unknown(reason="the query did not work", channel_code=answer.code)
+    if state == codes.TAKEN:
+        return pending
+    if state not in codes.DONE:
+        return codes.refusal(failed, state)
+    return _moved(answer, kind)
+
+
+def _moved(answer: Answer, kind: Kind) -> Paid | Unknown:
+    # Some answers repeat the query's own type instead of the trade's.
+    if answer.text("txnType") not in (kind.txn_type, QUERY_KIND.txn_type):
+        return Unknown(reason="the answer is about a trade of another kind")
+    return paid(answer.fields) or Unknown(reason=MISSING + "queryId, txnAmt or currencyCode")
+
+
 def _state(way: Way, order: PayOrder, answer: Answer, at: datetime | None) -> QueryOutcome:
     if answer.code == codes.NOT_FOUND:
         return NotFound()
@@ -98,13 +130,8 @@ def _state(way: Way, order: PayOrder, answer: Answer, at: datetime | None) -> Qu
 
 
 def _done(way: Way, answer: Answer) -> QueryOutcome:
-    # Some answers repeat the query's own type instead of the trade's.
-    if answer.text("txnType") not in (way.kind.txn_type, "00"):
-        return Unknown(reason="the answer is about a trade of another kind")
-    found = authorized(answer.fields) if way.holds else paid(answer.fields)
-    if found is None:
-        return Unknown(reason=MISSING + "queryId, txnAmt or currencyCode")
-    return found
+    found = _moved(answer, way.kind)
+    return _held(found) if way.holds and isinstance(found, Paid) else found
 
 
 def _failed(

@@ -23,7 +23,6 @@ from gateway.channels.codec import (
     Closed,
     CloseOutcome,
     HandedOut,
-    NotFound,
     PayOrder,
     PayOutcome,
     QueryOutcome,
@@ -115,9 +114,7 @@ class WechatCodec:
             return answer
         if answer.is_success:
             return read_trade(account, answer.fields, order.attempt_no)
-        if (answer.status, answer.code) in codes.NO_ORDER | codes.NO_RESOURCE:
-            return NotFound()
-        return codes.unlisted(answer.code)
+        return codes.absence(codes.NO_ORDER, status=answer.status, code=answer.code)
 
     def build_close(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest:
         """Close an order that nobody has paid; a payer's code is reversed instead."""
@@ -148,9 +145,7 @@ class WechatCodec:
             return Closed()
         if (answer.status, answer.code) in codes.ALREADY_CLOSED:
             return Closed()
-        if (answer.status, answer.code) in codes.NO_ORDER | codes.NO_RESOURCE:
-            return NotFound()
-        return codes.unlisted(answer.code)
+        return codes.absence(codes.NO_ORDER, status=answer.status, code=answer.code)
 
     def build_cancel(self, account: AccountView, order: PayOrder, now: datetime) -> HttpRequest:
         """Reverse a payer's code: WeChat closes the order, or refunds it if paid.
@@ -180,9 +175,7 @@ class WechatCodec:
         if isinstance(answer, Unknown):
             return answer
         if not answer.is_success:
-            if (answer.status, answer.code) in codes.NO_ORDER | codes.NO_RESOURCE:
-                return NotFound()
-            return codes.unlisted(answer.code)
+            return codes.absence(codes.NO_ORDER, status=answer.status, code=answer.code)
         if "out_trade_no" not in answer.fields:
             return Unknown(reason=MISSING + "out_trade_no")
         if answer.fields["out_trade_no"] != order.attempt_no:

@@ -16,16 +16,17 @@ that they are `Unknown` and the order is queried:
 Source: WeChat Pay API v3, common error codes and those of the interfaces named at each table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
-from gateway.channels.codec import Refused, Unknown
+from gateway.channels.codec import NotFound, Refused, Unknown
 from gateway.channels.meanings import refused
 
 USERPAYING = "USERPAYING"
 ALREADY_CLOSED = frozenset({(400, "ORDER_CLOSED"), (403, "ORDER_CLOSED")})
-NO_ORDER = frozenset({(404, "ORDER_NOT_EXIST"), (404, "ORDERNOTEXIST")})
-NO_RESOURCE = frozenset({(404, "RESOURCE_NOT_EXISTS")})
-NO_TRANSFER = frozenset({(404, "NOT_FOUND")})
+# By what was asked for: the answers that there is none.
+NO_REFUND = frozenset({(404, "RESOURCE_NOT_EXISTS")})
+NO_ORDER = NO_REFUND | {(404, "ORDER_NOT_EXIST"), (404, "ORDERNOTEXIST")}
+NO_TRANSFER = NO_REFUND | {(404, "NOT_FOUND")}
 NO_BILL = frozenset({(400, "NO_STATEMENT_EXIST"), (404, "NO_STATEMENT_EXIST")})
 BILL_EARLY = frozenset({(400, "STATEMENT_CREATING"), (404, "STATEMENT_CREATING")})
 
@@ -87,6 +88,11 @@ def refusal(table: Refusals, *, status: int, code: str) -> Refused | Unknown:
     if meaning_code is None:
         return unlisted(code)
     return refused(meaning_code, code)
+
+
+def absence(table: Set[Key], *, status: int, code: str) -> NotFound | Unknown:
+    """That there is none of what was asked for, where listed; `Unknown` for everything else."""
+    return NotFound() if (status, code) in table else unlisted(code)
 
 
 def unlisted(code: str) -> Unknown:

@@ -67,7 +67,7 @@ def read_refund(account: AccountView, refund: RefundOrder, response: HttpRespons
         return answer
     if answer.is_success:
         return _read(answer.fields, refund)
-    if (answer.status, answer.code) in codes.NO_RESOURCE | codes.NO_ORDER:
+    if (answer.status, answer.code) in codes.NO_ORDER:
         return NotFound()
     return codes.refusal(codes.REFUND, status=answer.status, code=answer.code)
 
@@ -89,9 +89,7 @@ def read_refund_query(
         return answer
     if answer.is_success:
         return _read(answer.fields, refund)
-    if (answer.status, answer.code) in codes.NO_RESOURCE:
-        return NotFound()
-    return codes.unlisted(answer.code)
+    return codes.absence(codes.NO_REFUND, status=answer.status, code=answer.code)
 
 
 def _read(fields: Mapping[str, object], refund: RefundOrder) -> RefundOutcome:

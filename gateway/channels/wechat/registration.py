@@ -10,6 +10,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from gateway.channels import limits
 from gateway.channels.codec import AccountView, PayOrder
 from gateway.channels.crypto import KeyUnusable, rsa_private_key, rsa_public_key
 from gateway.channels.wechat.dialect import AMOUNT_FEN_MAX, AMOUNT_FEN_MIN, CURRENCY, is_text
@@ -169,15 +170,11 @@ def check_order(order: PayOrder) -> None:
 
 def check_amount(amount: int, currency: str) -> None:
     """Raises `unsupported_currency`, `amount_below_minimum` or `limit_exceeded`."""
-    if currency != CURRENCY:
-        raise TillgateError(
-            "unsupported_currency", f"WeChat Pay takes {CURRENCY} only.", param="/currency"
-        )
-    if amount < AMOUNT_FEN_MIN:
-        raise TillgateError(
-            "amount_below_minimum", f"The least amount is {AMOUNT_FEN_MIN}.", param="/amount"
-        )
-    if amount > AMOUNT_FEN_MAX:
-        raise TillgateError(
-            "limit_exceeded", f"The greatest amount is {AMOUNT_FEN_MAX}.", param="/amount"
-        )
+    limits.check_amount(
+        amount,
+        currency,
+        channel="WeChat Pay",
+        only=CURRENCY,
+        least=AMOUNT_FEN_MIN,
+        greatest=AMOUNT_FEN_MAX,
+    )

@@ -22,8 +22,9 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.channels.codec import AccountView, NotFound, Unknown
+from gateway.channels.codec import AccountView, Unknown
 from gateway.channels.crypto import KeyUnusable
+from gateway.channels.limits import check_amount
 from gateway.channels.transfer import (
     Returned,
     TransferOrder,
@@ -88,18 +89,14 @@ def check_transfer(transfer: TransferOrder) -> None:
         raise TillgateError(
             "unsupported_method", f"WeChat Pay does not serve {transfer.method}.", param="/method"
         )
-    if transfer.currency != CURRENCY:
-        raise TillgateError(
-            "unsupported_currency", f"WeChat Pay takes {CURRENCY} only.", param="/currency"
-        )
-    if transfer.amount < TRANSFER_FEN_MIN:
-        raise TillgateError(
-            "amount_below_minimum", f"The least amount is {TRANSFER_FEN_MIN}.", param="/amount"
-        )
-    if transfer.amount > TRANSFER_FEN_MAX:
-        raise TillgateError(
-            "limit_exceeded", f"The greatest amount is {TRANSFER_FEN_MAX}.", param="/amount"
-        )
+    check_amount(
+        transfer.amount,
+        transfer.currency,
+        channel="WeChat Pay",
+        only=CURRENCY,
+        least=TRANSFER_FEN_MIN,
+        greatest=TRANSFER_FEN_MAX,
+    )
     if not 1 <= len(transfer.purpose) <= REMARK_CHARS_MAX or not is_text(transfer.purpose):
         raise TillgateError(
             "invalid_field",
@@ -213,9 +210,7 @@ def read_transfer_query(
         return answer
     if answer.is_success:
         return _read(account, transfer, answer, needs_amount=True)
-    if (answer.status, answer.code) in codes.NO_TRANSFER | codes.NO_RESOURCE:
-        return NotFound()
-    return codes.unlisted(answer.code)
+    return codes.absence(codes.NO_TRANSFER, status=answer.status, code=answer.code)
 
 
 def build_transfer_cancel(

@@ -31,6 +31,8 @@ ALWAYS_V1 = ("trade_status_sync", "fund_auth_")
 NOTIFY_URL_CHARS_MAX = 256
 CERTIFICATES_CACHED_MAX = 1024
 
+_NO_TYPES: frozenset[str] = frozenset()
+
 _numbered = lru_cache(maxsize=CERTIFICATES_CACHED_MAX)(cert_sn)
 _root_numbered = lru_cache(maxsize=CERTIFICATES_CACHED_MAX)(root_cert_sn)
 
@@ -47,7 +49,9 @@ def is_switched_on(account: AccountView, name: str) -> bool:
 
 def v2_types(account: AccountView) -> frozenset[str]:
     """The types of notifications that are signed with `sign_type` kept (V2)."""
-    text = account.credentials.get(V2_NOTIFY_TYPES, "")
+    text = account.credentials.get(V2_NOTIFY_TYPES)
+    if not text:
+        return _NO_TYPES
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 

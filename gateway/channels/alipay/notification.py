@@ -34,6 +34,7 @@ from collections.abc import Mapping
 from gateway.channels.alipay.credentials import v2_types, verification_keys
 from gateway.channels.alipay.dialect import CURRENCY, fen_of, moment_of
 from gateway.channels.alipay.signature import (
+    Form,
     TextMalformed,
     form_texts,
     parse_form,
@@ -95,16 +96,23 @@ def _verified_fields(account: AccountView, request: CallbackRequest) -> dict[str
     # The type only chooses the rule, before it is proven: types of payments always have V1.
     said_type = form.get(b"notify_type", b"").decode("ascii", "replace")
     by_v2 = said_type in v2_types(account)
-    try:
-        genuine = any(verify_notification(form, key, keep_sign_type=by_v2) for key in known)
-    except KeyUnusable:
-        genuine = False
-    if not genuine:
+    if not _is_genuine(form, known, by_v2=by_v2):
         raise CallbackRefused("bad_signature")
     try:
         return form_texts(form)
     except TextMalformed:
         raise CallbackRefused("malformed") from None
+
+
+def _is_genuine(form: Form, keys: tuple[str, ...], *, by_v2: bool) -> bool:
+    """Whether one of `keys` signed the form; one that is unusable, and those after it, did not."""
+    try:
+        for key in keys:
+            if verify_notification(form, key, keep_sign_type=by_v2):
+                return True
+    except KeyUnusable:
+        pass
+    return False
 
 
 def _read_trade(fields: Mapping[str, str]) -> VerifiedCallback:

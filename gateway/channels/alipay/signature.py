@@ -29,11 +29,12 @@ FORM_BYTES_MAX = 65_536
 FORM_PAIRS_MAX = 256
 
 _CHARSETS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "gbk": "gbk",
-    "gb2312": "gbk",  # a subset of GBK, and labelled so by senders that use all of it
-    "gb18030": "gb18030",
+    b"": "utf-8",
+    b"utf-8": "utf-8",
+    b"utf8": "utf-8",
+    b"gbk": "gbk",
+    b"gb2312": "gbk",  # a subset of GBK, and labelled so by senders that use all of it
+    b"gb18030": "gb18030",
 }
 
 
@@ -206,6 +207,7 @@ def _string_member(members: dict[str, bytes], name: str) -> str | None:
 Form = dict[bytes, bytes]
 """Parameters of a notification, percent-decoded once, still in the sender's charset."""
 
+_SIGN_TYPE = SIGN_TYPE.encode("ascii")
 _LEFT_OUT_V1 = (b"sign", b"sign_type")
 _LEFT_OUT_V2 = (b"sign",)
 
@@ -230,8 +232,7 @@ def form_texts(form: Form) -> dict[str, str]:
     To be called after verification. Empty values are left out, because the signature may have
     been made without them: none of them may decide anything.
     """
-    declared = form.get(b"charset") or b"utf-8"
-    charset = _CHARSETS.get(declared.decode("ascii", "replace").lower())
+    charset = _CHARSETS.get(form.get(b"charset", b"").lower())
     if charset is None:
         raise TextMalformed("the charset of the form is not known")
     try:
@@ -250,7 +251,7 @@ def verify_notification(form: Form, public_key: str, *, keep_sign_type: bool = F
 
     `keep_sign_type` asks for the V2 rule; payment notifications use V1.
     """
-    if form.get(b"sign_type", b"RSA2") != SIGN_TYPE.encode():
+    if form.get(b"sign_type", _SIGN_TYPE) != _SIGN_TYPE:
         return False
     signature = form.get(b"sign", b"").decode("ascii", "replace")
     if not signature:

@@ -170,7 +170,7 @@ cdef inline bint _has_control(const char* at, Py_ssize_t size) noexcept:
     cdef const char* end = at + size
     while end - at >= 8:
         memcpy(&word, at, 8)
-        if (word - 0x2020202020202020) & ~word & 0x8080808080808080:
+        if (word - 0x2020202020202020ULL) & ~word & 0x8080808080808080ULL:
             return True
         at += 8
     while at < end:

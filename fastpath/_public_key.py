@@ -1,10 +1,10 @@
 """Signatures made with a private key we never see: Ed25519 and RSA-2048.
 
-Law. One implementation for both twins, because the arithmetic is OpenSSL's through
-`cryptography` and Cython could only copy it. A bad signature is False, whatever is wrong with
-it; a key that could never be registered is a ValueError, also when the signature is bad too, so
-that `verify_...(key, b"", b"")` is a test of the key alone. Loaded keys are kept in a bounded
-cache; public keys only, nothing secret is ever held here.
+Law. One implementation for both twins: Ed25519 is OpenSSL's through `cryptography`, and Cython
+could only copy it; RSA has twins of its own in `fastpath.rsa`. A bad signature is False, whatever
+is wrong with it; a key that could never be registered is a ValueError, also when the signature is
+bad too, so that `verify_...(key, b"", b"")` is a test of the key alone. Loaded keys are kept in a
+bounded cache; public keys only, nothing secret is ever held here.
 
 Sources: RFC 8032 (Ed25519), RFC 8017 section 8.2 (RSASSA-PKCS1-v1_5), RFC 5280
 (SubjectPublicKeyInfo).
@@ -15,9 +15,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fastpath._arguments import wrong_type
+from fastpath.rsa import RsaPublicKey
 
 PUBLIC_KEYS_CACHED_MAX: Final = 4096
 """Loaded keys kept of each algorithm; the least recently used one goes first."""
@@ -40,9 +39,6 @@ _D: Final = -121665 * pow(121666, -1, _P) % _P
 # can make signatures that verify.
 _Y_OF_ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _Y_OF_SMALL_ORDER: Final = frozenset({0, 1, _P - 1, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8})
-
-_PADDING: Final = PKCS1v15()
-_DIGEST: Final = SHA256()
 
 
 def verify_ed25519(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -70,13 +66,7 @@ def verify_rsa2048_sha256(public_key_der: bytes, message: bytes, signature: byte
     """
     _require_bytes(public_key_der, message, signature, key_name="public_key_der")
     key = _load_rsa2048(public_key_der)
-    if len(signature) != RSA_SIGNATURE_BYTES:
-        return False
-    try:
-        key.verify(signature, message, _PADDING, _DIGEST)
-    except InvalidSignature:
-        return False
-    return True
+    return len(signature) == RSA_SIGNATURE_BYTES and key.verify(message, signature)
 
 
 def _require_bytes(key: bytes, message: bytes, signature: bytes, *, key_name: str) -> None:
@@ -105,7 +95,7 @@ def _is_on_curve(y: int) -> bool:
 
 
 @lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
-def _load_rsa2048(der: bytes) -> RSAPublicKey:
+def _load_rsa2048(der: bytes) -> RsaPublicKey:
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -117,4 +107,4 @@ def _load_rsa2048(der: bytes) -> RSAPublicKey:
     # `cryptography` reads PKCS#1 and RSA-PSS keys here as well: one key, one encoding.
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
         raise ValueError("the RSA public key is not a SubjectPublicKeyInfo in DER")
-    return key
+    return RsaPublicKey(der)

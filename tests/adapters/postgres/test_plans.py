@@ -16,7 +16,7 @@ import pytest
 
 from gateway.adapters.postgres.connect import open_pool
 from tests.adapters.postgres.test_lint import DIRECTORY, LOCAL, STATEMENTS, nodes, plan_of
-from tests.conftest import Cluster
+from tests.conftest import Cluster, Installation
 
 MERCHANTS = 1_000
 ROWS = 30_000  # of a table of which a merchant has many
@@ -147,14 +147,19 @@ def filled(cluster: Cluster) -> Iterator[str]:
 async def planner(filled: str) -> AsyncIterator[asyncpg.Connection]:
     """Plans as the application does, but with every freedom to read a table through."""
     connection = await asyncpg.connect(filled, statement_cache_size=0)
-    pool = await open_pool(filled, size_max=1)
+    await plan_freely(connection, filled)
+    yield connection
+    await connection.close()
+
+
+async def plan_freely(connection: asyncpg.Connection, dsn: str) -> None:
+    """Have a connection plan as those of the application do, but for reading tables through."""
+    pool = await open_pool(dsn, size_max=1)
     try:
         for name in ("jit", "plan_cache_mode", "enable_hashjoin", "enable_mergejoin"):
             await connection.execute(f"set {name} = '{await pool.fetchval(f'show {name}')}'")
     finally:
         await pool.close()
-    yield connection
-    await connection.close()
 
 
 async def sizes(connection: asyncpg.Connection) -> dict[str, int]:
@@ -220,3 +225,18 @@ async def test_every_index_is_chosen_by_some_statement(planner: asyncpg.Connecti
                 plan = await plan_of(planner, statement)
                 chosen |= {node.get("Index Name") for node in nodes(plan)}
     assert {row["relname"] for row in rows} - chosen == set()
+
+
+async def test_the_relay_finds_a_payment_by_its_key_before_there_are_statistics(
+    installation: Installation,
+) -> None:
+    """A plan is kept by its connection: one made on a young database must do for a grown one."""
+    connection = await asyncpg.connect(installation.dsns[0], statement_cache_size=0)
+    try:
+        await plan_freely(connection, installation.dsns[0])
+        await connection.execute("set enable_seqscan = off")
+        plan = await plan_of(connection, STATEMENTS["deliveries.read_ahead"])
+    finally:
+        await connection.close()
+    used = {n.get("Index Name") for n in nodes(plan) if n.get("Relation Name") == "payments"}
+    assert used == {"payments_pkey"}

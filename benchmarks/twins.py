@@ -115,6 +115,12 @@ def identifier(of: Twin) -> Call:
     return lambda: make("pay", 1_700_000_000_000, 1_234, 987_654_321)
 
 
+def read_identifier(of: Twin) -> Call:
+    """Read the bucket and the digits of the merchant's id."""
+    numbers, digits = of.identifier.read_numbers, of.identifier.read_digits
+    return lambda: (numbers(SIGNER.merchant_id), digits(SIGNER.merchant_id))
+
+
 def amount(of: Twin) -> Call:
     """Read an amount in decimal text, as channels write it."""
     read = of.amount.parse_decimal
@@ -129,6 +135,7 @@ PIECES: tuple[Callable[[Twin], Call], ...] = (
     check_signature,
     fingerprint,
     identifier,
+    read_identifier,
 )
 
 

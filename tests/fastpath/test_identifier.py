@@ -74,7 +74,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(
     "text",
-    [*REFUSED, "", "pay_", "pay_01h455vb4pex5vsknk084sn0٣q", "pay_\ud80001h455vb4pex5vsknk084sn02"],
+    [
+        *REFUSED,
+        "",
+        "pay_",
+        "pay_01h455vb4pex5vsknk084sn0٣q",
+        "pay_\ud80001h455vb4pex5vsknk084sn02",
+        "\u3030" * 26,
+    ],
 )
 def test_what_is_not_base32_is_not_read(identifier: ModuleType, text: str) -> None:
     for read in (identifier.read_digits, identifier.read_numbers):
@@ -121,6 +128,8 @@ def test_a_prefix_may_be_any_text(identifier: ModuleType) -> None:
         assert identifier.digits_of(prefix, text) == digits
         assert identifier.digits_of("pay", text) is None
     assert identifier.digits_of("é", "e_7zzzzzzzzzfzzvzzzzzzzzzzzz") is None
+    # A wide character's first byte in memory may be another's only one.
+    assert identifier.digits_of("\u6170", "p_7zzzzzzzzzfzzvzzzzzzzzzzzz") is None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gateway.channels.codec import HandedOut
 from gateway.domain import ids
 from gateway.domain import payment as payments
 from gateway.domain.attempt import Attempt
-from gateway.domain.change import Change, Need, Rows, Writes
+from gateway.domain.change import Change, Need, Rows, Writes, all_new
 from gateway.domain.payment import Payment
 
 SUBJECT = "Green tea, 250 g"
@@ -148,7 +148,7 @@ def _created(payment: Payment, attempt: Attempt) -> Change:
         decide=decide,
         needs=(number,),
         number=number,
-        foreseen=writes,
+        foreseen=all_new(writes),
     )
 
 

@@ -36,7 +36,7 @@ from gateway.center.replay import Replay
 from gateway.center.signing_secrets import SigningSecrets
 from gateway.domain import payment as payments
 from gateway.domain import person
-from gateway.domain.change import Change, Need, Rows, Writes
+from gateway.domain.change import Change, Need, Rows, Writes, all_new
 from gateway.domain.merchant import Merchant
 from gateway.domain.payment import Payment
 from gateway.domain.person import PayerKey
@@ -254,7 +254,7 @@ class WebhookWorld:
             decide=decide,
             needs=(number,),
             number=number,
-            foreseen=None if rows else fresh,
+            foreseen=None if rows else all_new(fresh),
         )
 
     async def pay(self, merchant_id: str, **more: Any) -> Payment:

@@ -7,6 +7,7 @@ others find it done.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache, partial
 
 from msgspec.structs import replace
 
@@ -83,9 +84,9 @@ class Concluder:
         merchant_id = attempt.merchant_id
         now = self._clock.business()
         way = self._way(attempt)
-        fresh = Fresh(self._ids.make("ent", merchant_id), self._ids.make("uxf", merchant_id))
+        fresh = self._fresh(merchant_id)
+        of_parts = cache(partial(self._fresh, merchant_id))
         place = Need("payment", attempt.payment_id)
-        of_parts = Fresh(self._ids.make("ent", merchant_id), self._ids.make("uxf", merchant_id))
         unexpected = Need("unexpected_of", attempt.id)
         named = _named(attempt, answered)
 
@@ -111,7 +112,8 @@ class Concluder:
             else:
                 asked = _asked(present, outcome, way, closing=closing, reversal=reversal)
                 step = _step(payment, asked, outcome, now, way, closing or reversal)
-            step = with_parts(payment, step, now=now, fresh=of_parts)
+            if payment.amount_received != payment.amount_captured:
+                step = with_parts(payment, step, now=now, fresh=of_parts())
             written = step.rows if seen is None else (*step.rows, seen)
             return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
 
@@ -125,6 +127,9 @@ class Concluder:
             needs=needs if seen is None else (*needs, seen.place),
             accounts=_accounts(attempt, answered) if isinstance(answered, Paid) else (),
         )
+
+    def _fresh(self, merchant_id: str) -> Fresh:
+        return Fresh(self._ids.make("ent", merchant_id), self._ids.make("uxf", merchant_id))
 
     def asked_again(self, attempt: Attempt, *, actor: str, request_id: str | None) -> Change:
         """The payer's answer had no effect: the step is open again. The result is the payment."""

@@ -18,7 +18,7 @@ from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
 from gateway.center.tell import Teller, pay_order
 from gateway.domain import payment as payments
 from gateway.domain.attempt import Attempt, without_codes
-from gateway.domain.change import Change, Need, Row, Rows, Writes, foreseen
+from gateway.domain.change import Change, Need, Row, Rows, Writes, all_new, foreseen
 from gateway.domain.endpoint import check_version
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.idempotency import Numbered, check_repeat
@@ -199,7 +199,7 @@ class Pay:
             decide=decide,
             needs=(number,) if seal is None else (number, seal.key.place),
             number=number,
-            foreseen=new if seal is None else None,
+            foreseen=all_new(new) if seal is None else None,
         )
 
     def _repeated(

@@ -74,13 +74,28 @@ class Writes(Struct, frozen=True, kw_only=True):
     result: Any = None
 
 
+class Foreseen(Struct, frozen=True):
+    """What a Change writes if nothing has moved since it was decided.
+
+    `before` are the rows as they were seen, one for each that it writes; None stands for a new one,
+    of which there must be none yet.
+    """
+
+    writes: Writes
+    before: tuple[Row | None, ...]
+
+
+def all_new(writes: Writes) -> Foreseen:
+    """What a Change foresees that writes new rows only."""
+    return Foreseen(writes, (None,) * len(writes.rows))
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One unit of work for the committer.
 
     `actor` is the key, worker or channel that caused it, `at` the business time; `accounts` are
     the (code, currency) of the ledger accounts that its entries may touch. `number` is what a
-    create needs to be new; `foreseen` is what it writes if the rows `seen` are as they were and no
-    other row of it exists.
+    create needs to be new; `foreseen` is what it writes if nothing has moved.
     """
 
     merchant_id: str
@@ -91,8 +106,7 @@ class Change(Struct, frozen=True, kw_only=True):
     needs: tuple[Need, ...] = ()
     accounts: tuple[tuple[str, str], ...] = ()
     number: Need | None = None
-    foreseen: Writes | None = None
-    seen: tuple[Row, ...] = ()
+    foreseen: Foreseen | None = None
 
 
 class SeenRows:
@@ -105,6 +119,10 @@ class SeenRows:
         """The row, or None."""
         return self._rows.get(need)
 
+    def of(self, rows: Sequence[Row]) -> list[Row | None]:
+        """The rows that have become `rows`, None where there was none."""
+        return [self._rows.get(row.place) for row in rows]
+
     def account(self, code: str, currency: str) -> Account:
         """Raises `LookupError`: balances move too often to be looked at beforehand."""
         raise LookupError(code, currency)
@@ -116,12 +134,14 @@ def foreseen(change: Change, rows: Sequence[Row]) -> Change:
     `rows` are those of its needs that exist. That the others do not must be sure by a key of a row
     that it writes, or by the version of one of `rows`.
     """
+    seen = SeenRows(rows)
     try:
-        writes = change.decide(SeenRows(rows))
+        writes = change.decide(seen)
     except (LookupError, TillgateError):
         return change
-    known = {id(row) for row in rows}
-    made = tuple(row for row in writes.rows if id(row) not in known)
+    before = seen.of(writes.rows)
+    made = [n for n, row in enumerate(writes.rows) if row is not before[n]]
     if writes.touched or not made:
         return change
-    return replace(change, foreseen=replace(writes, rows=made), seen=tuple(rows))
+    written = replace(writes, rows=tuple(writes.rows[n] for n in made))
+    return replace(change, foreseen=Foreseen(written, tuple(before[n] for n in made)))

@@ -13,12 +13,12 @@ import asyncpg
 from msgspec.structs import replace
 
 from gateway.adapters.postgres import fresh, ledger
-from gateway.adapters.postgres.merchant_rows import BY_KIND, LOADS, MerchantRows
+from gateway.adapters.postgres.merchant_rows import BY_KIND, BY_TYPE, LOADS, MerchantRows
 from gateway.adapters.postgres.statements import load
 from gateway.adapters.postgres.submitted import Submitted
 from gateway.adapters.postgres.writing import GuardLost, Writing
 from gateway.domain import chart, ids
-from gateway.domain.change import Change, Need
+from gateway.domain.change import Change, Foreseen, Need
 from gateway.domain.errors import TillgateError
 from gateway.domain.events import Line
 from gateway.domain.ledger import Account, BookBroken, Booked, Entry, book
@@ -89,7 +89,9 @@ class Batch:
         places = []
         try:
             for submitted in self.changes:
-                places.append(_write_foreseen(writing, accounts, submitted.change))
+                change, foreseen = submitted.change, submitted.foreseen
+                if foreseen is not None:
+                    places.append(_write_foreseen(writing, accounts, change, foreseen))
             for account, before in accounts.changed():
                 writing.move(account, before)
             bases = await writing.execute(connection)
@@ -265,26 +267,27 @@ class _Movements:
         ]
 
 
-def _write_foreseen(writing: Writing, accounts: _Movements, change: Change) -> dict[Need, int]:
-    """Gather what a Change foresees; the places of the newest lines about its payments."""
-    writes = change.foreseen
-    if writes is None:
-        raise GuardLost("a change that nobody has foreseen")
-    seen = {row.place: row for row in change.seen}
-    told: dict[Need, int] = {}
+def _write_foreseen(
+    writing: Writing, accounts: _Movements, change: Change, foreseen: Foreseen
+) -> dict[str, int]:
+    """Gather what a Change foresees; the places of its lines, by the payment they are about."""
+    writes = foreseen.writes
+    priors = {row.id: row.last_sequence for row in foreseen.before if isinstance(row, Payment)}
+    told: dict[str, int] = {}
     writing.take(change.merchant_id)
     for line in writes.lines:
-        if line.payment_id is None:
+        about = line.payment_id
+        if about is None:
             writing.tell(change, line, None)
-            continue
-        place = Need("payment", line.payment_id)
-        payment = seen.get(place)
-        prior = payment.last_sequence or None if isinstance(payment, Payment) else None
-        told[place] = writing.tell(change, line, prior)
-    for row in writes.rows:
-        before = seen.get(row.place)
-        loaded = None if before is None else before.version
-        writing.write(BY_KIND[row.place.kind], row, loaded=loaded, sequence=told.get(row.place))
+        else:
+            told[about] = writing.tell(change, line, priors.get(about) or None)
+    for row, before in zip(writes.rows, foreseen.before, strict=True):
+        writing.write(
+            BY_TYPE[type(row)],
+            row,
+            loaded=None if before is None else before.version,
+            sequence=told.get(row.id) if isinstance(row, Payment) else None,
+        )
     for entry in writes.entries:
         writing.post(entry, accounts.book(entry))
     return told

@@ -29,10 +29,9 @@ _to_json = msgspec.json.Encoder().encode
 
 def fresh_of(change: Change) -> FreshPayment | None:
     """The fresh payment that a Change is, if it is nothing but that and its number is new."""
-    writes = change.foreseen
+    writes = None if change.foreseen is None else change.foreseen.writes
     if (
         writes is None
-        or change.seen
         or writes.entries
         or len(writes.rows) != 1
         or len(writes.lines) != 1

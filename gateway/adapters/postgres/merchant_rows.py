@@ -37,6 +37,7 @@ TABLES: tuple[Table, ...] = (
     notify_secrets.TABLE,
 )
 BY_KIND: dict[str, Table] = {table.kind: table for table in TABLES}
+BY_TYPE: dict[type, Table] = {table.value: table for table in TABLES}
 LOADS: dict[str, tuple[Table, Load]] = {
     kind: (table, each) for table in TABLES for kind, each in table.loads.items()
 }

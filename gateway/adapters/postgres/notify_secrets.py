@@ -17,5 +17,6 @@ TABLE = Table(
     insert=SQL["insert"],
     update=SQL["update"],
     mutable=("secret", "secret_before", "secret_before_until", "rotated_at", "version"),
+    key="merchant_id",
     touch=SQL["touch"],
 )

@@ -43,4 +43,5 @@ TALLIES = Table(
     insert=SQL["insert_tally"],
     update=SQL["update_tally"],
     mutable=("received", "version"),
+    key="attempt_id",
 )

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.adapters.postgres import fresh
 from gateway.adapters.postgres.merchant_rows import MerchantRows, rows_of
-from gateway.domain.change import Change, Need, Row, Writes
+from gateway.domain.change import Change, Foreseen, Need, Row, Writes
 from gateway.domain.fresh import FreshPayment
 from gateway.domain.payment import Payment
 
@@ -73,16 +73,20 @@ class Submitted:
     def wrote_fresh(self) -> None:
         """It was written the shortest way, which does not tell where its line came to stand."""
         self.error = None
-        written = self.change.foreseen or NOTHING
+        written = self._foreseen()
         self.writes = replace(written, rows=())
         self.types = FRESH_TYPES
         if self.followers:
             self.rows = rows_of(written, self.merchant_id)
 
-    def wrote_foreseen(self, base: int, told: Mapping[Need, int]) -> None:
+    def _foreseen(self) -> Writes:
+        found = self.change.foreseen
+        return NOTHING if found is None else found.writes
+
+    def wrote_foreseen(self, base: int, told: Mapping[str, int]) -> None:
         """It was written as foreseen; `told` are lines about payments, counted from `base`."""
         self.error = None
-        written = self.foreseen or NOTHING
+        written = self._foreseen()
         rows = tuple(_told_at(row, base, told) for row in written.rows)
         self.writes = replace(written, rows=rows)
         self.types = [line.type for line in written.lines]
@@ -121,26 +125,26 @@ class Submitted:
             self._future.set_exception(error)
 
 
-def _foreseen_of(change: Change) -> Writes | None:
+def _foreseen_of(change: Change) -> Foreseen | None:
     """What a Change foresees, if it tells of no payment twice: a second line leads to the first."""
-    writes = change.foreseen
-    if writes is None:
-        return None
-    about = [line.payment_id for line in writes.lines if line.payment_id is not None]
-    return writes if len(set(about)) == len(about) else None
+    found = change.foreseen
+    if found is None or len(found.writes.lines) < 2:
+        return found
+    about = [line.payment_id for line in found.writes.lines if line.payment_id is not None]
+    return found if len(set(about)) == len(about) else None
 
 
-def _told_at(row: Row, base: int, told: Mapping[Need, int]) -> Row:
-    place = told.get(row.place)
-    if place is None or not isinstance(row, Payment):
+def _told_at(row: Row, base: int, told: Mapping[str, int]) -> Row:
+    if not isinstance(row, Payment):
         return row
-    return replace(row, last_sequence=base + place)
+    place = told.get(row.id)
+    return row if place is None else replace(row, last_sequence=base + place)
 
 
 def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
     """Changes parted by the way they can go: new payments, what was foreseen, the rest.
 
-    Of two that foresee the same row, the second has not seen what the first one writes.
+    Of two that saw the same row, the second has not seen what the first one makes of it.
     """
     created: list[Submitted] = []
     foreseen: list[Submitted] = []
@@ -152,7 +156,8 @@ def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
         elif each.foreseen is None:
             rest.append(each)
         else:
-            own = {(each.merchant_id, row.place) for row in each.foreseen.rows}
+            before = [row for row in each.foreseen.before if row is not None]
+            own = {(each.merchant_id, row.place) for row in before}
             (foreseen if places.isdisjoint(own) else rest).append(each)
             places |= own
     return [part for part in (created, foreseen, rest) if part]
@@ -207,7 +212,7 @@ class QuickSubmitted(Submitted):
         self._went_short = True
         self.types = FRESH_TYPES
         if self.followers:
-            self.writes = self.change.foreseen or NOTHING
+            self.writes = self._foreseen()
             self.rows = rows_of(self.writes, self.merchant_id)
 
     def succeed(self) -> None:

@@ -74,9 +74,9 @@ class Table:
 
     `prefixes` are those of its id columns; `loads` are statements by kind of key, each with the
     function that turns keys into its arrays, the merchants being its first array; `mutable` are the
-    fields that an update writes; `after` is done to a value that was read. Of a table with
-    `is_told` the last field but one is the sequence of the newest line about a row: it is written
-    as counted from the merchant's head.
+    fields that an update writes, in the row whose field `key` is the same; `after` is done to a
+    value that was read. Of a table with `is_told` the last field but one is the sequence of the
+    newest line about a row: it is written as counted from the merchant's head.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Table:
         insert: Statement,
         update: Statement | None = None,
         mutable: Sequence[str] = (),
+        key: str = "id",
         touch: Statement | None = None,
         after: Callable[[Any], Any] | None = None,
         is_told: bool = False,
@@ -104,7 +105,7 @@ class Table:
         self._after = after
         self._prefixes = tuple(prefixes.get(field) for field in self.fields)
         self._get_all = attrgetter(*self.fields)
-        self._get_mutable = attrgetter(*mutable) if len(mutable) > 1 else None
+        self._get_changed = attrgetter("merchant_id", key, *mutable)
 
     def decode(self, record: Sequence[Any], at: int = 0) -> Any:
         """The value of a record whose columns from `at` on are the fields in order."""
@@ -119,9 +120,7 @@ class Table:
 
     def changed_line(self, row: Any, loaded: int, sequence: int | None) -> tuple[Any, ...]:
         """The values of a changed row: merchant, key, loaded version, mutable fields."""
-        if self._get_mutable is None:
-            raise TypeError(f"{self.kind} has no update")
-        values: tuple[Any, ...] = self._get_mutable(row)
+        values: tuple[Any, ...] = self._get_changed(row)
         if self.is_told:
-            values = (*values[:-2], sequence, values[-1])
-        return (row.merchant_id, row.place.key, loaded, *values)
+            return (*values[:2], loaded, *values[2:-2], sequence, values[-1])
+        return (*values[:2], loaded, *values[2:])

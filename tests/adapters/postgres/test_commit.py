@@ -21,7 +21,7 @@ from gateway.domain import outcome as outcomes
 from gateway.domain import payment as payments
 from gateway.domain import refund as refunds
 from gateway.domain.attempt import Attempt
-from gateway.domain.change import Change, Need, Writes
+from gateway.domain.change import Change, Need, Writes, all_new
 from gateway.domain.errors import TillgateError
 from gateway.domain.ledger import Entry
 from gateway.domain.outcome import Fresh, Money
@@ -124,7 +124,7 @@ def create(payment: Payment, *more, fresh: bool = True) -> Change:
         decide=decide,
         needs=(number,),
         number=number,
-        foreseen=writes if fresh else None,
+        foreseen=all_new(writes) if fresh else None,
     )
 
 

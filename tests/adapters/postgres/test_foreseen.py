@@ -167,15 +167,13 @@ async def test_a_moved_row_is_decided_anew_and_hurts_no_other(shard: Watched) ->
 async def test_a_payment_that_moved_without_its_attempt_is_decided_anew(shard: Watched) -> None:
     merchant = await shard.merchant()
     (change,) = await paid_pairs(shard, merchant, 1)
-    payment = change.seen[0]
+    payment = change.foreseen.before[0]
 
     def decide(rows) -> Writes:
         told = payments.moved(rows.get(payment.place), "processing")
         return Writes(rows=(told,), lines=(payments.line(told, "processing"),))
 
-    moved = replace(
-        change, decide=decide, needs=(payment.place,), accounts=(), foreseen=None, seen=()
-    )
+    moved = replace(change, decide=decide, needs=(payment.place,), accounts=(), foreseen=None)
     await shard.all(moved)
     (paid,) = await shard.all(change)
     assert paid.rows[0].version == payment.version + 2

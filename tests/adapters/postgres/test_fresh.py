@@ -14,7 +14,7 @@ from gateway.adapters.postgres.connect import open_writer
 from gateway.adapters.system.identifiers import RandomIds
 from gateway.domain import ids
 from gateway.domain import payment as payments
-from gateway.domain.change import Change, Need, Writes
+from gateway.domain.change import Change, Need, Writes, all_new
 from gateway.domain.fresh import FreshPayment
 from gateway.domain.payment import Payment
 from tests.adapters.postgres.test_lint import nodes, plan_of
@@ -99,7 +99,7 @@ def change_of(payment: Payment, *, is_fresh: bool = True) -> Change:
         decide=lambda rows: writes,
         needs=(Need("payment_no", payment.merchant_order_no),),
         number=Need("payment_no", payment.merchant_order_no),
-        foreseen=writes if is_fresh else None,
+        foreseen=all_new(writes) if is_fresh else None,
     )
 
 

@@ -40,7 +40,6 @@ _SEAM = (
     "_close",
     "_force_close",
     "_upgraded",
-    "_keepalive",
     "_keepalive_handle",
     "_keepalive_timeout",
     "_next_keepalive_close_time",
@@ -256,8 +255,6 @@ class Connection(web.RequestHandler):
     def begin_quick(self) -> None:
         """A request was taken before aiohttp saw it; what comes next is held until its answer."""
         self._is_quick = True
-        # As aiohttp does with a request: from now on the connection is one that may idle.
-        self._keepalive = True
         self._stop_header_timer()
 
     def leave_quick(self) -> None:

@@ -284,6 +284,16 @@ async def test_a_drain_waits_for_a_callback() -> None:
         writer.close()
 
 
+async def test_what_is_there_before_the_connection_is_taken_too() -> None:
+    async with open_house() as house:
+        early = socket.create_connection(("127.0.0.1", house.server.port))
+        early.sendall(callback())
+        reader, writer = await asyncio.open_connection(sock=early)
+        assert b"success" in await said(reader)
+        assert house.lane.taken == 1
+        writer.close()
+
+
 async def test_a_connection_with_quick_requests_only_may_idle_and_is_closed_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -80,7 +80,7 @@ async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment
         heads[merchant] = line = heads.get(merchant, 0) + 1
         rows.append(_row(payment, len(heads), line))
     try:
-        await connection.fetchrow(
+        await connection.execute(
             CREATE,
             UNIT.join([ids.to_hex(merchant) for merchant in heads]),
             UNIT.join([str(lines) for lines in heads.values()]),

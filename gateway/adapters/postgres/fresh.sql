@@ -12,21 +12,20 @@ with taken as (
         string_to_array(:head_lines::text, e'\x1f')::bigint[]
     ) with ordinality as k (merchant_id, lines, place)
     where h.merchant_id = k.merchant_id and h.open
-    returning h.merchant_id, k.place, h.seq - k.lines as base
+    returning k.place, h.seq - k.lines as base
 ),
-held as (
-    select
-        array_agg(t.merchant_id order by t.place) as merchant_ids,
-        array_agg(t.base order by t.place) as bases
-    from taken t
-    having 1 / (
-        count(*) = cardinality(string_to_array(:head_ids::text, e'\x1f'))
-    )::integer = 1
+held as materialized (
+    select array(select t.base from taken t order by t.place) as bases
 ),
 given as (
     select
-        ((select h.merchant_ids from held h))[f[1]::integer] as merchant_id,
-        ((select h.bases from held h))[f[1]::integer] + f[2]::bigint as seq,
+        ((select string_to_array(:head_ids::text, e'\x1f')::uuid[]))[f[1]::integer] as merchant_id,
+        ((
+            select h.bases from held h
+            where 1 / (
+                cardinality(h.bases) = cardinality(string_to_array(:head_ids::text, e'\x1f'))
+            )::integer = 1
+        ))[f[1]::integer] + f[2]::bigint as seq,
         f[3]::uuid as payment_id, to_timestamp(f[12]::double precision / 1000) as created_at,
         r.f, r.data
     from (

@@ -7,7 +7,6 @@ others find it done.
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, partial
 
 from msgspec.structs import replace
 
@@ -85,7 +84,7 @@ class Concluder:
         now = self._clock.business()
         way = self._way(attempt)
         fresh = self._fresh(merchant_id)
-        of_parts = cache(partial(self._fresh, merchant_id))
+        of_parts: list[Fresh] = []
         place = Need("payment", attempt.payment_id)
         unexpected = Need("unexpected_of", attempt.id)
         named = _named(attempt, answered)
@@ -113,7 +112,9 @@ class Concluder:
                 asked = _asked(present, outcome, way, closing=closing, reversal=reversal)
                 step = _step(payment, asked, outcome, now, way, closing or reversal)
             if payment.amount_received != payment.amount_captured:
-                step = with_parts(payment, step, now=now, fresh=of_parts())
+                if not of_parts:
+                    of_parts.append(self._fresh(merchant_id))  # once: it may be run again
+                step = with_parts(payment, step, now=now, fresh=of_parts[0])
             written = step.rows if seen is None else (*step.rows, seen)
             return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
 

@@ -34,7 +34,7 @@ ROUNDS, SECONDS = 7, 4.0
 ROUNDS_QUICK, SECONDS_QUICK = 1, 2.0
 TABLE_CHARS = 120
 DISK_BYTES_MIN = 4 * 10**9
-DISK_BYTES_PER_ROW = 3_000  # table, indexes, journal row, and what the log keeps of it
+DISK_BYTES_PER_ROW = 2_500  # table, indexes, journal row, and what the log keeps of it
 ROWS_MAX, ROWS_MAX_QUICK = 10_000_000, 50_000
 # What takes so many times as long as it should, and so much longer, does not end by itself.
 PATIENCE, PATIENCE_S = 4, 300

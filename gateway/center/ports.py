@@ -1,6 +1,6 @@
 """Ports: what the centre needs of the world, as protocols.
 
-Law: the centre knows no technology. Every tool it uses is one of these; `app.py` puts the concrete
+Law: the centre knows no technology. Every tool it uses is one of these; `gateway.app` puts the concrete
 ones in. What may wait is async; what is in memory is not.
 """
 

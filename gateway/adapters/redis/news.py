@@ -91,9 +91,10 @@ class DirectoryNews:
                         self._heard(int(text))
 
     async def close(self) -> None:
-        """Stop listening and end the connections."""
-        tasks = [*self._telling, *(() if self._listening is None else (self._listening,))]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Tell what is being told, stop listening and end the connections."""
+        if self._telling:
+            await asyncio.wait(self._telling)  # a command ends right after its one change
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         await self._redis.aclose()

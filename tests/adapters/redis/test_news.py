@@ -53,6 +53,15 @@ async def test_a_version_is_heard_by_every_instance_of_the_installation(
     assert one.heard.empty() and two.heard.empty()
 
 
+async def test_what_was_told_last_is_heard_though_its_teller_ends(
+    server: RedisServer, listeners: list[Listener]
+) -> None:
+    brief = DirectoryNews(server.url, house_id=HOUSE, heard=lambda version: None)
+    brief.tell(8)
+    await brief.close()
+    assert await listeners[0].next() == 8
+
+
 async def test_what_is_no_version_is_not_heard(
     server: RedisServer, listeners: list[Listener]
 ) -> None:

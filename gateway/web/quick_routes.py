@@ -37,7 +37,10 @@ class RouteDoor:
 
 
 class QuickRoutes:
-    """Finds the routes of `names` that have a scope, as the router of all routes finds them."""
+    """Finds the routes of `names` that have a scope, as the router of all routes finds them.
+
+    Not those whose answers are kept: their handlers ask a header whether to go past the cache.
+    """
 
     def __init__(self, router: Router, names: Iterable[str]) -> None:
         wanted = frozenset(names)
@@ -45,7 +48,7 @@ class QuickRoutes:
         self._doors = {
             route.name: RouteDoor(route, route.scope)
             for route in router
-            if route.name in wanted and route.scope is not None
+            if route.name in wanted and route.scope is not None and not route.kept
         }
 
     def __call__(self, request: PlainRequest) -> tuple[RouteDoor, Asked] | None:

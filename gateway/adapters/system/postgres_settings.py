@@ -19,6 +19,8 @@ DEFAULT_SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_connections": "200",
         "shared_buffers": "256MB",
         "max_wal_size": "2GB",
+        # A new table has no statistics: until it is looked at, rows may be found by a worse index.
+        "autovacuum_naptime": "10s",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "cluster_name": "tillgate",

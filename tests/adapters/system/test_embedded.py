@@ -102,6 +102,7 @@ async def test_settings_keep_promises_and_no_port_is_open(tmp_path: Path) -> Non
             "max_connections": "200",
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
+            "autovacuum_naptime": "10s",
             "TimeZone": "UTC",
             "server_encoding": "UTF8",
             "lc_collate": "C",

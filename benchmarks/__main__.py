@@ -171,7 +171,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="show that all works; saved apart")
     parser.add_argument("--rounds", type=int, help=f"of each program ({ROUNDS})")
     parser.add_argument("--seconds", type=float, help=f"of a round ({SECONDS:g})")
-    parser.add_argument("--connections", type=int, default=128, help="of each program (128)")
+    parser.add_argument("--connections", type=int, default=256, help="of each program (256)")
     parser.add_argument("--rows-max", type=int, help=f"largest table of `rows` ({ROWS_MAX:,})")
     parser.add_argument("--generator", choices=load.GENERATORS, default=load.default_generator())
     parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile")

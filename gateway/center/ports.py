@@ -1,7 +1,7 @@
 """Ports: what the centre needs of the world, as protocols.
 
-Law: the centre knows no technology. Every tool it uses is one of these; `gateway.app` puts the concrete
-ones in. What may wait is async; what is in memory is not.
+Law: the centre knows no technology. Every tool it uses is one of these; `gateway.app` puts the
+concrete ones in. What may wait is async; what is in memory is not.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence

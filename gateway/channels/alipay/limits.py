@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from gateway.channels import limits
 from gateway.channels.alipay.dialect import CURRENCY
 from gateway.channels.codec import PayOrder
 from gateway.domain.errors import TillgateError
@@ -61,18 +62,9 @@ def check_order(order: PayOrder, methods: frozenset[str]) -> None:
 
 def check_amount(amount: int, currency: str, *, fen_min: int = AMOUNT_FEN_MIN) -> None:
     """Raise `unsupported_currency`, `amount_below_minimum` or `limit_exceeded`."""
-    if currency != CURRENCY:
-        raise TillgateError(
-            "unsupported_currency", f"Alipay takes {CURRENCY} only.", param="/currency"
-        )
-    if amount < fen_min:
-        raise TillgateError(
-            "amount_below_minimum", f"The least amount is {fen_min}.", param="/amount"
-        )
-    if amount > AMOUNT_FEN_MAX:
-        raise TillgateError(
-            "limit_exceeded", f"The greatest amount is {AMOUNT_FEN_MAX}.", param="/amount"
-        )
+    limits.check_amount(
+        amount, currency, channel="Alipay", only=CURRENCY, least=fen_min, greatest=AMOUNT_FEN_MAX
+    )
 
 
 def check_number(number: str) -> None:

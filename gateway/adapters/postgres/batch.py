@@ -187,7 +187,8 @@ class Batch:
         for place in writes.touched:
             self._touched[(change.merchant_id, place)] = None
         for entry, booked in entries:
-            self._writing.post(entry, [_since(rows, each) for each in booked])
+            since = [_since(rows, each) for each in booked]
+            self._writing.post(entry, since, known=rows.accounts_loaded)
         for line in writes.lines:
             self._tell(rows, change, line)
         submitted.decided(writes, rows)

@@ -9,12 +9,12 @@ for update;
 
 -- name: take_heads
 -- Takes the open heads of merchants, in their order, moves their sequences by the lines to be told,
--- and tells what they were before.
+-- and tells what they were before, each with its place.
 update heads h set seq = h.seq + f[2]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 where h.merchant_id = f[1]::uuid and h.open
-returning h.merchant_id, h.seq - f[2]::bigint as base;
+returning h.seq - f[2]::bigint as base, f[3]::integer as place;
 
 -- name: outcome_of
 -- Whether a transaction whose COMMIT was lost is still in progress.

@@ -16,13 +16,15 @@ SQL = load(__file__)
 INSERT = part("journal", SQL["insert"])
 
 
-def told(change: Change, line: Line, place: int, prior: int | None) -> tuple[Any, ...]:
-    """The values of a journal row; `place` counts from the merchant's head."""
+def told(
+    change: Change, line: Line, sequence: int, prior: int | None, *, head: int
+) -> tuple[Any, ...]:
+    """The values of a journal row; `sequence` counts from its head, the one at place `head`."""
     # The payment's column is filled only where the object is not the payment itself.
     payment_id = None if line.payment_id == line.object_id else line.payment_id
     return (
         change.merchant_id,
-        place,
+        sequence,
         change.at,
         line.type,
         line.object_id,
@@ -33,6 +35,7 @@ def told(change: Change, line: Line, place: int, prior: int | None) -> tuple[Any
         change.request_id,
         line.data.decode(),
         line.personal,
+        head,
     )
 
 

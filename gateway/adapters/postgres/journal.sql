@@ -6,11 +6,11 @@ insert into journal (
     request_id, data, personal
 )
 select
-    t.merchant_id, t.base + f[2]::bigint, f[3]::timestamptz, f[4], f[5]::uuid, f[6]::bigint, f[7]::uuid,
-    f[8]::bigint, f[9], f[10], f[11], f[12]::bytea
+    f[1]::uuid, ((select h.bases from held h))[f[13]::integer] + f[2]::bigint,
+    f[3]::timestamptz, f[4], f[5]::uuid, f[6]::bigint, f[7]::uuid, f[8]::bigint, f[9], f[10],
+    f[11], f[12]::bytea
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
-join taken t on t.merchant_id = f[1]::uuid
 returning 1;
 
 -- name: page

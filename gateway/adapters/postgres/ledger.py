@@ -18,8 +18,6 @@ OPEN_ACCOUNTS = part("ledger", SQL["open_accounts"])
 MOVE_ACCOUNTS = part("ledger", SQL["move_accounts"])
 INSERT_ENTRIES = part("ledger", SQL["insert_entries"])
 INSERT_POSTINGS = part("ledger", SQL["insert_postings"])
-# The parts that answer what the accounts were at before.
-TELL_BEFORE = (MOVE_ACCOUNTS.name, OPEN_ACCOUNTS.name)
 
 
 async def load_accounts(
@@ -52,8 +50,13 @@ def entry_line(entry: Entry) -> tuple[Any, ...]:
     return (entry.merchant_id, entry.id, entry.reason, reference, reference[:3], entry.at)
 
 
-def posting_line(entry: Entry, ordinal: int, booked: Booked) -> tuple[Any, ...]:
-    """The values of a posting's row; balances and numbers count from what the accounts are at."""
+def posting_line(
+    entry: Entry, ordinal: int, booked: Booked, *, debit: int | None, credit: int | None
+) -> tuple[Any, ...]:
+    """The values of a posting's row; balances and numbers count from what the accounts are at.
+
+    `debit` and `credit` are the places of the accounts, None of new ones.
+    """
     posting = booked.posting
     return (
         entry.merchant_id,
@@ -67,6 +70,8 @@ def posting_line(entry: Entry, ordinal: int, booked: Booked) -> tuple[Any, ...]:
         booked.debit_number,
         booked.credit_balance,
         booked.credit_number,
+        debit,
+        credit,
     )
 
 
@@ -83,7 +88,7 @@ def open_line(account: Account) -> tuple[Any, ...]:
     )
 
 
-def move_line(account: Account, before: Account) -> tuple[Any, ...]:
+def move_line(account: Account, before: Account, place: int) -> tuple[Any, ...]:
     """By how much an account has changed since `before`."""
     return (
         account.merchant_id,
@@ -91,4 +96,5 @@ def move_line(account: Account, before: Account) -> tuple[Any, ...]:
         account.currency,
         account.balance - before.balance,
         account.postings - before.postings,
+        place,
     )

@@ -6,25 +6,25 @@ from unnest(:merchant_ids::uuid[], :codes::text[], :currencies::text[])
 join accounts a on a.merchant_id = k.merchant_id and a.code = k.code and a.currency = k.currency;
 
 -- name: open_accounts
--- Ledger accounts that are touched for the first time, and what they began with.
+-- Ledger accounts that are touched for the first time.
 insert into accounts (
     merchant_id, code, currency, side, may_be_negative, balance, postings
 )
 select f[1]::uuid, f[2], f[3], f[4], f[5]::boolean, f[6]::bigint, f[7]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
-returning merchant_id, code, currency, 0::bigint as balance, 0::bigint as postings;
+returning 1;
 
 -- name: move_accounts
--- Moves balances and counts postings, and tells what both were before.
+-- Moves balances and counts postings, and tells what both were before, each with its place.
 update accounts a set
     balance = a.balance + f[4]::bigint, postings = a.postings + f[5]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 where a.merchant_id = f[1]::uuid and a.code = f[2] and a.currency = f[3]
 returning
-    a.merchant_id, a.code, a.currency, a.balance - f[4]::bigint as balance,
-    a.postings - f[5]::bigint as postings;
+    a.balance - f[4]::bigint as balance, a.postings - f[5]::bigint as postings,
+    f[6]::integer as place;
 
 -- name: insert_entries
 -- Entries; a fact is booked once because reason and reference are unique.
@@ -36,7 +36,8 @@ cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
 returning 1;
 
 -- name: insert_postings
--- Postings with both accounts' balance and number after them, counted from what they were before.
+-- Postings with both accounts' balance and number after them, counted from what they were before;
+-- an account without a place has just been opened.
 -- scope: chain
 insert into postings (
     merchant_id, entry_id, ordinal, debit, credit, amount, currency, debit_balance,
@@ -44,12 +45,12 @@ insert into postings (
 )
 select
     f[1]::uuid, f[2]::uuid, f[3]::integer, f[4], f[5], f[6]::bigint, f[7],
-    d.balance + f[8]::bigint, d.postings + f[9]::bigint, c.balance + f[10]::bigint,
-    c.postings + f[11]::bigint
+    coalesce(((select b.balances from bases b))[f[12]::integer], 0) + f[8]::bigint,
+    coalesce(((select b.numbers from bases b))[f[12]::integer], 0) + f[9]::bigint,
+    coalesce(((select b.balances from bases b))[f[13]::integer], 0) + f[10]::bigint,
+    coalesce(((select b.numbers from bases b))[f[13]::integer], 0) + f[11]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
-join bases d on d.merchant_id = f[1]::uuid and d.code = f[4] and d.currency = f[7]
-join bases c on c.merchant_id = f[1]::uuid and c.code = f[5] and c.currency = f[7]
 returning 1;
 
 -- name: balances

@@ -41,10 +41,10 @@ select
     f[17]::uuid, f[18], f[19]::integer, f[20]::bigint, f[21]::bigint, f[22]::bigint, f[23]::bigint,
     f[24]::bigint, f[25]::bigint, f[26]::bigint, f[27]::jsonb, f[28]::jsonb, f[29], f[30],
     f[31]::bytea, f[32]::jsonb, f[33], f[34]::timestamptz, f[35]::timestamptz, f[36]::timestamptz,
-    f[37]::timestamptz, coalesce(t.base + f[38]::bigint, 0), f[39]::bigint
+    f[37]::timestamptz,
+    coalesce(((select h.bases from held h))[f[40]::integer] + f[38]::bigint, 0), f[39]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
-join taken t on t.merchant_id = f[1]::uuid
 returning 1;
 
 -- name: update
@@ -60,10 +60,12 @@ update payments p set
     next_action = f[18]::jsonb, error = f[19]::jsonb, closing_to = f[20],
     succeeded_at = f[21]::timestamptz, canceled_at = f[22]::timestamptz,
     expired_at = f[23]::timestamptz, capture_before = f[24]::timestamptz,
-    last_sequence = coalesce(t.base + f[25]::bigint, p.last_sequence), version = f[26]::bigint
+    last_sequence = coalesce(
+        ((select h.bases from held h))[f[27]::integer] + f[25]::bigint, p.last_sequence
+    ),
+    version = f[26]::bigint
 from unnest(string_to_array(:rows::text, e'\x1d')) as g (line)
 cross join lateral string_to_array(g.line, e'\x1f', e'\x1e') as f
-join taken t on t.merchant_id = f[1]::uuid
 where p.merchant_id = f[1]::uuid and p.payment_id = f[2]::uuid and p.version = f[3]::bigint
 returning 1;
 

@@ -76,7 +76,7 @@ class Table:
     function that turns keys into its arrays, the merchants being its first array; `mutable` are the
     fields that an update writes, in the row whose field `key` is the same; `after` is done to a
     value that was read. Of a table with `is_told` the last field but one is the sequence of the
-    newest line about a row: it is written as counted from the merchant's head.
+    newest line about a row: it is written as counted from a head, whose place follows the row.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Table:
         self.insert = part(kind, insert)
         self.update = None if update is None else part(kind, update)
         self.touch = None if touch is None else part(kind, touch)
+        self._kinds = self.insert.kinds[: len(self.fields)]
         self._after = after
         self._prefixes = tuple(prefixes.get(field) for field in self.fields)
         self._get_all = attrgetter(*self.fields)
@@ -109,18 +110,19 @@ class Table:
 
     def decode(self, record: Sequence[Any], at: int = 0) -> Any:
         """The value of a record whose columns from `at` on are the fields in order."""
-        kinds = self.insert.kinds
-        row = read_row(record, at, self.fields, kinds, self._prefixes, self.value)
+        row = read_row(record, at, self.fields, self._kinds, self._prefixes, self.value)
         return row if self._after is None else self._after(row)
 
-    def new_line(self, row: Any, sequence: int | None) -> tuple[Any, ...]:
-        """The values of a new row; `sequence` is the newest line about it, from the head."""
+    def new_line(self, row: Any, sequence: int | None, head: int) -> tuple[Any, ...]:
+        """The values of a new row; `sequence` is the newest line about it, from its head."""
         values: tuple[Any, ...] = self._get_all(row)
-        return (*values[:-2], sequence, values[-1]) if self.is_told else values
+        return (*values[:-2], sequence, values[-1], head) if self.is_told else values
 
-    def changed_line(self, row: Any, loaded: int, sequence: int | None) -> tuple[Any, ...]:
+    def changed_line(
+        self, row: Any, loaded: int, sequence: int | None, head: int
+    ) -> tuple[Any, ...]:
         """The values of a changed row: merchant, key, loaded version, mutable fields."""
         values: tuple[Any, ...] = self._get_changed(row)
         if self.is_told:
-            return (*values[:2], loaded, *values[2:-2], sequence, values[-1])
+            return (*values[:2], loaded, *values[2:-2], sequence, values[-1], head)
         return (*values[:2], loaded, *values[2:])

@@ -20,7 +20,10 @@ DEFAULT_SETTINGS: Mapping[str, str] = MappingProxyType(
         "shared_buffers": "256MB",
         "max_wal_size": "2GB",
         # A new table has no statistics: until it is looked at, rows may be found by a worse index.
+        # So it is looked at early, and then whenever it has doubled.
         "autovacuum_naptime": "10s",
+        "autovacuum_analyze_scale_factor": "1.0",
+        "autovacuum_vacuum_insert_scale_factor": "1.0",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "cluster_name": "tillgate",

@@ -40,7 +40,7 @@ def whole(file: str, statement: Statement) -> Statement:
     if statement.scope != "chain":
         return statement
     parts = [part(file, statement)]
-    if "join bases" in statement.text:
+    if "from bases" in statement.text:
         parts += [ledger.MOVE_ACCOUNTS, ledger.OPEN_ACCOUNTS]
     parameters = ("heads", "counts", *(each.name for each in parts))
     text = writing.statement(parts)

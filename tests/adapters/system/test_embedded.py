@@ -103,6 +103,8 @@ async def test_settings_keep_promises_and_no_port_is_open(tmp_path: Path) -> Non
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
             "autovacuum_naptime": "10s",
+            "autovacuum_analyze_scale_factor": "1",
+            "autovacuum_vacuum_insert_scale_factor": "1",
             "TimeZone": "UTC",
             "server_encoding": "UTF8",
             "lc_collate": "C",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from benchmarks import load
 from benchmarks.load import Round, Target
@@ -31,6 +32,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     quick: bool = False
     rows_max: int = 10_000_000
+
+    def with_at_most(self, connections: int) -> "Plan":
+        """The plan for a slow program: with more connections an answer would count as lost."""
+        return structs.replace(self, connections=min(self.connections, connections))
 
     async def run(
         self,

@@ -19,6 +19,7 @@ ABOUT = "create beside the same service in FastAPI + SQLAlchemy and in aiohttp +
 FASTAPI = "benchmarks.rivals.fastapi_sqlalchemy"
 ASYNCPG = "benchmarks.rivals.aiohttp_asyncpg"
 SCHEMA = (Path(__file__).parent / "rivals" / "schema.sql").read_text("utf-8")
+CONNECTIONS_MAX = 128
 RATE_FIRST_FASTAPI, RATE_FIRST_ASYNCPG = 4_000.0, 15_000.0
 
 COUNT = """
@@ -31,7 +32,7 @@ where p.merchant_order_no >= $1 and p.merchant_order_no < $2
 
 async def measure(stage: Stage) -> Finding:
     """Create against both services. Raises `RunVoid`."""
-    plan, house = stage.plan, await stage.house()
+    plan, house = stage.plan.with_at_most(CONNECTIONS_MAX), await stage.house()
     await furnish(house)
     arguments = (house.dsn_for_rivals,)
     made = Orders(house, plan, name=NAME)

@@ -24,6 +24,7 @@ RATE_FIRST, RESERVE = 3_000, 1.6
 READ = 5
 NOBODY = "http://127.0.0.1:9/notify"
 ROUNDS_MAX = 3
+CONNECTIONS_MAX = 64
 
 
 class Asked:
@@ -32,7 +33,8 @@ class Asked:
     def __init__(self, stage: Stage, channel: Pretend, url: str, target: Target) -> None:
         self.channel = channel
         self.acknowledged = 0
-        self._plan, self._url, self._target = stage.plan, url, target
+        self._plan = stage.plan.with_at_most(CONNECTIONS_MAX)
+        self._url, self._target = url, target
         self._file: Path = stage.plan.folder / f"simulator-{channel.codec.name}"
         self._rate = 0.0
 
@@ -74,7 +76,7 @@ class Asked:
 
 async def measure(stage: Stage) -> Finding:
     """Every simulator that is there. Raises `RunVoid`."""
-    plan = stage.plan
+    plan = stage.plan.with_at_most(CONNECTIONS_MAX)
     async with open_simulators(plan.folder / NAME, core=plan.cores.server) as (url, target):
         channels = await pretend_channels(url, notify_url=NOBODY)
         asked = {each.codec.name: Asked(stage, each, url, target) for each in channels}

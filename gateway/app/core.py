@@ -148,7 +148,6 @@ class Core:
             directory=self.directory,
             clock=self.clock,
             ids=self.ids,
-            wrote=self.wrote,
             livemode=self.settings.livemode,
         )
 

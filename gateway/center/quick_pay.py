@@ -12,7 +12,6 @@ from typing import Protocol
 import msgspec
 
 from fastpath.order import PlainOrder
-from gateway.center.cache_ports import Wrote
 from gateway.center.pay import Created, Pay
 from gateway.center.ports import Directory
 from gateway.domain import payment as payments
@@ -75,16 +74,13 @@ class Asker(Protocol):
 class QuickCreate:
     """A fresh payment on its way into the books."""
 
-    __slots__ = ("_asker", "_content", "_pay", "_wrote", "fresh")
+    __slots__ = ("_asker", "_content", "_pay", "fresh")
 
-    def __init__(
-        self, fresh: FreshPayment, content: bytes, pay: Pay, asker: Asker, wrote: Wrote
-    ) -> None:
+    def __init__(self, fresh: FreshPayment, content: bytes, pay: Pay, asker: Asker) -> None:
         self.fresh = fresh
         self._content = content
         self._pay = pay
         self._asker = asker
-        self._wrote = wrote
 
     def change(self) -> Change:
         """The same payment as a Change, for the long way."""
@@ -104,12 +100,10 @@ class QuickCreate:
 
     def done(self) -> None:
         """It is durable as it is."""
-        self._wrote(self.fresh.merchant_id)
         self._asker.created(self.fresh)
 
     def became(self, writes: Writes) -> None:
         """It went the long way."""
-        self._wrote(self.fresh.merchant_id)
         self._asker.known(writes.result)
 
     def failed(self, error: BaseException) -> None:
@@ -128,7 +122,6 @@ class QuickPay:
         directory: Directory,
         clock: QuickClock,
         ids: QuickIds,
-        wrote: Wrote,
         livemode: bool,
     ) -> None:
         self._pay = pay
@@ -136,7 +129,6 @@ class QuickPay:
         self._directory = directory
         self._clock = clock
         self._ids = ids
-        self._wrote = wrote
         self._livemode = livemode
 
     def create(
@@ -196,7 +188,7 @@ class QuickPay:
             request_id,
             data,
         )
-        self._books.submit_quick(QuickCreate(fresh, content, self._pay, asker, self._wrote))
+        self._books.submit_quick(QuickCreate(fresh, content, self._pay, asker))
         return True
 
     def _may_be_called(self, url: str) -> bool:

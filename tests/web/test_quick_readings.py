@@ -94,9 +94,6 @@ class Anything:
     def __init__(self) -> None:
         self.submitted = 0
 
-    def wrote(self, merchant_id: str) -> None:
-        """Nothing is kept of anybody."""
-
     def submit_quick(self, quick: object) -> None:
         self.submitted += 1
 
@@ -116,7 +113,6 @@ def is_taken(order: PlainOrder) -> bool:
         directory=world,
         clock=world,
         ids=world,
-        wrote=world.wrote,
         livemode=False,
     )
     taken = pay.create("mch_1", order, actor="key_1", request_id="req_1", asker=world)

@@ -313,7 +313,15 @@ class Committer:
     # --- endings ---------------------------------------------------------------------------------
 
     def _finish(self, batch: Batch, started: float) -> None:
-        """Tell everybody of a batch what became of his Change; one that fails hurts no other."""
+        """Tell everybody of a batch what became of his Change; one that fails hurts no other.
+
+        Who keeps something of a merchant hears of the commit before its writers are answered.
+        """
+        if self._committed is not None:
+            try:
+                self._committed([each for each in batch.changes if each.error is None])
+            except Exception:
+                log.exception("who listens to commits could not be told")
         for submitted in batch.changes:
             self._unjoin(submitted)
             try:
@@ -329,8 +337,6 @@ class Committer:
                 self._follow(submitted, follower)
         if self._observe is not None:
             self._observe(len(batch.changes), time.perf_counter() - started, batch.way)
-        if self._committed is not None:
-            self._committed([s for s in batch.changes if s.error is None])
 
     def _follow(self, first: Submitted, follower: Submitted) -> None:
         """Judge a joined create against the row that the first one made."""

@@ -673,3 +673,31 @@ async def test_big_numbers_are_kept_and_never_wrap(shard: Shard) -> None:
     (refused,) = await shard.all(create(new_payment(merchant, "A-2")))
     assert isinstance(refused, Exception)
     assert await shard.count("payments where merchant_order_no = 'A-2'") == 0
+
+
+async def test_who_keeps_something_hears_of_a_commit_before_its_writers_are_answered(
+    shard: Shard,
+) -> None:
+    merchant = await shard.merchant()
+    heard: list[str] = []
+    committer = Committer(
+        lambda: open_writer(shard.dsn),
+        committed=lambda done: heard.extend(each.merchant_id for each in done),
+    )
+
+    class Hearing(Asked):
+        def done(self) -> None:
+            self.ended.set_result(("done", *heard))
+
+        def became(self, writes: Writes) -> None:
+            self.ended.set_result((writes.result[0], *heard))
+
+    for known, change in (
+        ("done", create(new_payment(merchant, "H-1"))),
+        ("repeat", create(new_payment(merchant, "H-1"))),
+    ):
+        asked = Hearing(change)
+        committer.submit_quick(asked)
+        assert await asked.ended == (known, merchant)
+        heard.clear()
+    await committer.close()

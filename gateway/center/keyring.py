@@ -19,6 +19,7 @@ KEYS_MAX = 32  # of an account; the ones learnt first are forgotten
 
 _FETCH_EVERY = timedelta(seconds=FETCH_EVERY_S_MIN)
 _FRESH = timedelta(seconds=KEYS_FRESH_S_MAX)
+_NO_KEYS: Mapping[str, str] = {}
 
 
 class _Ring:
@@ -27,7 +28,7 @@ class _Ring:
     __slots__ = ("asked_at", "fetching", "keys", "learnt_at")
 
     def __init__(self) -> None:
-        self.keys: Mapping[str, str] = {}
+        self.keys = _NO_KEYS
         self.asked_at: datetime | None = None
         self.learnt_at: datetime | None = None
         self.fetching: asyncio.Task[None] | None = None
@@ -43,9 +44,9 @@ class KeyRing:
         self._rings: dict[str, _Ring] = {}
 
     def keys_of(self, account_id: str) -> Mapping[str, str]:
-        """The keys learnt for an account, PEM by serial."""
+        """The keys learnt for an account, PEM by serial: the same value until others are learnt."""
         ring = self._rings.get(account_id)
-        return {} if ring is None else ring.keys
+        return _NO_KEYS if ring is None else ring.keys
 
     async def learn(self, codec: Codec, view: AccountView, serial: str | None) -> bool:
         """Ask for the key that a message named; True if there are keys that `view` has not."""

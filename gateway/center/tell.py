@@ -4,11 +4,12 @@ Law: nothing is written here. An instruction must be durable before it comes her
 a definite answer leaves as `Unknown`. Creates that move no money before the payer acts are sent
 again at once under the same number, at most `SENDS_MAX` times; single-shot ways never are. An
 answer signed by an unknown key is read once more when the key was learnt, never sent for again.
+What a codec sees of a registration is made once and kept for as long as nothing of it changes.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from msgspec import Struct
 
@@ -40,6 +41,8 @@ from gateway.domain.failure import FAILURES
 from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Payment
 from gateway.domain.refund import Refund
+
+VIEWS_KEPT_MAX = 4096
 
 
 class Addresses(Struct, frozen=True):
@@ -83,6 +86,15 @@ def refund_order(refund: Refund, attempt: Attempt) -> RefundOrder:
     )
 
 
+class _Kept(NamedTuple):
+    """A view, and what it was made of: values that are replaced when they change, never written."""
+
+    account: ChannelAccount
+    keys: Mapping[str, str]
+    addresses: Addresses
+    view: AccountView
+
+
 class Teller:
     """Carries instructions to channels through their codecs."""
 
@@ -100,6 +112,7 @@ class Teller:
         self._clock = clock
         self._addresses = addresses
         self._keys = keys
+        self._kept: dict[str, _Kept] = {}  # by account
 
     def codec(self, channel: str) -> Codec:
         """The codec of a channel. Raises `unsupported_method` if no package serves it any more."""
@@ -127,14 +140,27 @@ class Teller:
 
     def view(self, account: ChannelAccount) -> AccountView:
         """A registration as its codec sees it in this run."""
-        return AccountView(
+        keys, addresses = self._keys.keys_of(account.id), self._addresses
+        kept = self._kept.get(account.id)
+        if (
+            kept is not None
+            and kept.account is account
+            and kept.keys is keys
+            and kept.addresses is addresses
+        ):
+            return kept.view
+        view = AccountView(
             account_id=account.id,
             channel=account.channel,
-            gateway_url=self._addresses.gateways.get(account.channel, ""),
-            notify_url=self._addresses.notify_url(account),
+            gateway_url=addresses.gateways.get(account.channel, ""),
+            notify_url=addresses.notify_url(account),
             credentials=account.credentials,
-            keys=self._keys.keys_of(account.id),
+            keys=keys,
         )
+        if kept is None and len(self._kept) >= VIEWS_KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        self._kept[account.id] = _Kept(account, keys, addresses, view)
+        return view
 
     async def _ask(self, request: HttpRequest) -> HttpResponse | ChannelSilent:
         try:
@@ -257,18 +283,25 @@ class Teller:
             account, request, lambda view, answer: codec.read_refund_query(view, order, answer)
         )
 
-    async def heard(self, account: ChannelAccount, request: CallbackRequest) -> VerifiedCallback:
-        """A callback, verified. Raises `CallbackRefused`."""
+    def hear(self, account: ChannelAccount, request: CallbackRequest) -> VerifiedCallback:
+        """A callback, verified with what is known now. Raises `CallbackRefused`.
+
+        Refused with `UNKNOWN_SERIAL` it may be genuine nevertheless: `heard` can learn the key.
+        """
         codec, view = self._codec_and_view(account)
+        return codec.read_callback(view, request, self._clock.wall())
+
+    async def heard(self, account: ChannelAccount, request: CallbackRequest) -> VerifiedCallback:
+        """A callback, verified; its key is learnt first if need be. Raises `CallbackRefused`."""
         try:
-            return codec.read_callback(view, request, self._clock.wall())
+            return self.hear(account, request)
         except CallbackRefused as refused:
             if refused.reason != UNKNOWN_SERIAL:
                 raise
-            serial = getattr(refused, "serial", None)
-            if not await self._keys.learn(codec, view, serial):
+            codec, view = self.codec(account.channel), self.view(account)
+            if not await self._keys.learn(codec, view, refused.serial):
                 raise
-        return codec.read_callback(self.view(account), request, self._clock.wall())
+        return self.hear(account, request)
 
 
 def _read_pay(codec: Codec, order: PayOrder, answer: HttpResponse, view: AccountView) -> PayOutcome:

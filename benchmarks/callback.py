@@ -25,6 +25,7 @@ CHECKED = 1_000
 TRIAL_S = 1.0
 FASTER = 4  # a trial than the check by the generator in Python, which looks at every answer
 RESERVE_FIRST, RESERVE = 1.6, 1.3  # over the rate of the trial, over that of the fastest round
+TRIES = 3  # each with twice as many
 
 # Payments of a round that succeeded, and of those: with the right amount, entries, inbox, journal.
 COUNT = """
@@ -76,11 +77,14 @@ class Callbacks:
     async def play(self, number: int) -> Round:
         """One round. Raises `RunVoid`."""
         count = int(self._rate * self._reserve * self._plan.seconds)
-        try:
-            measured = await self._play(f"{self._run}-{number}-", count)
-        except RanDry:
-            # Whatever slowed the rounds before is gone.
-            measured = await self._play(f"{self._run}-{number}-again-", 2 * count)
+        for more in range(TRIES):
+            try:
+                measured = await self._play(f"{self._run}-{number}-{more}-", count << more)
+                break
+            except RanDry:
+                # Whatever slowed the trial, or the rounds before, is gone.
+                if more == TRIES - 1:
+                    raise
         self._rate, self._reserve = max(self._rate, measured.rate), RESERVE
         return measured
 

@@ -20,7 +20,8 @@ from aiohttp import web
 from gateway.adapters.http.client import WebhookHttp
 from gateway.adapters.local.last_writes import LastWrites
 from gateway.adapters.postgres.deliveries import PostgresDeliveries, WorkerDeliveries
-from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
+from gateway.adapters.postgres.directory import PostgresDirectory
+from gateway.adapters.postgres.directory_opening import open_directory
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.leases import PostgresLeases
 from gateway.adapters.postgres.persons import PostgresPersons

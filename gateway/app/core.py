@@ -14,8 +14,10 @@ from gateway.adapters.http.client import ChannelHttp
 from gateway.adapters.local.cache import LocalCache
 from gateway.adapters.local.last_writes import LastWrites
 from gateway.adapters.local.wakeups import WakeupSender
+from gateway.adapters.postgres.awaited import PostgresAwaited
 from gateway.adapters.postgres.deliveries import PostgresDeliveries
-from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
+from gateway.adapters.postgres.directory import PostgresDirectory
+from gateway.adapters.postgres.directory_opening import open_directory
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.owners import PostgresOwners
 from gateway.adapters.postgres.persons import PostgresPersons
@@ -41,6 +43,7 @@ from gateway.center.once import Ongoing
 from gateway.center.pay import Pay
 from gateway.center.query import Query
 from gateway.center.quick_pay import QuickPay
+from gateway.center.quick_receive import QuickReceive
 from gateway.center.receive import Receive
 from gateway.center.refund import Refunding
 from gateway.center.replay import Replay
@@ -191,6 +194,19 @@ class Core:
             ongoing=self.ongoing,
             clock=self.clock,
             watch=self.watch,
+        )
+
+    @cached_property
+    def quick_receive(self) -> QuickReceive:
+        """Books callbacks that bring exactly the awaited money."""
+        return QuickReceive(
+            receive=self.receive,
+            awaited=PostgresAwaited(self.shards),
+            books=self.shards,
+            directory=self.directory,
+            teller=self.teller,
+            clock=self.clock,
+            ids=self.ids,
         )
 
     @cached_property

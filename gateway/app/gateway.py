@@ -105,7 +105,9 @@ class Gateway:
         )
         self._quick_names = [each.name for each in (*payments.routes(), *refunds.routes())]
         callbacks = Callbacks(core.receive)
-        self._quick_callbacks = QuickCallbacks(callbacks)
+        self._quick_callbacks = QuickCallbacks(
+            quick_receive=core.quick_receive, callbacks=callbacks
+        )
         doors = (
             payments,
             refunds,

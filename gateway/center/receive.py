@@ -73,18 +73,27 @@ class Receive:
         account = await self._directory.find_account(account_id)
         if account is None or account.channel != channel:
             raise not_found()
-        codec = self._teller.codec(channel)
         try:
             verified = await self._teller.heard(account, request)
         except CallbackRefused as refused:
-            self._watch.alarm(
-                "callback_refused",
-                {"reason": refused.reason, "channel_account_id": account_id},
-                stranger=refused.reason in _STRANGERS,
-            )
-            return codec.callback_reply(False)
+            return await self.refuse(account, refused)
+        return await self.apply(account, verified, request_id=request_id)
+
+    async def refuse(self, account: ChannelAccount, refused: CallbackRefused) -> CallbackReply:
+        """Our answer to what is no genuine callback."""
+        self._watch.alarm(
+            "callback_refused",
+            {"reason": refused.reason, "channel_account_id": account.id},
+            stranger=refused.reason in _STRANGERS,
+        )
+        return self._teller.codec(account.channel).callback_reply(False)
+
+    async def apply(
+        self, account: ChannelAccount, verified: VerifiedCallback, *, request_id: str
+    ) -> CallbackReply:
+        """Our answer to a genuine callback, once what it says is durable."""
         accepted = await self._apply(account, verified, request_id)
-        return codec.callback_reply(accepted)
+        return self._teller.codec(account.channel).callback_reply(accepted)
 
     async def _apply(
         self, account: ChannelAccount, verified: VerifiedCallback, request_id: str

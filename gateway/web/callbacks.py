@@ -5,7 +5,7 @@ key: what a callback is worth, its signature says.
 """
 
 from gateway.center.receive import Receive
-from gateway.channels.wire import CallbackRequest
+from gateway.channels.wire import CallbackReply, CallbackRequest
 from gateway.domain import ids
 from gateway.domain.errors import not_found
 from gateway.web.reply import Reply
@@ -52,6 +52,11 @@ class Callbacks:
     ) -> Reply:
         """The channel's own answer; raises what `Receive.callback` raises."""
         answer = await self._receive.callback(channel, account_id, heard, request_id=request_id)
-        return Reply(
-            answer.status, answer.body, content_type=answer.content_type, request_id=request_id
-        )
+        return callback_reply(answer, request_id=request_id)
+
+
+def callback_reply(answer: CallbackReply, *, request_id: str) -> Reply:
+    """An answer in the channel's dialect as it goes over the wire."""
+    return Reply(
+        answer.status, answer.body, content_type=answer.content_type, request_id=request_id
+    )

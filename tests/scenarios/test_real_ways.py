@@ -69,7 +69,7 @@ async def test_a_channels_own_callback_is_taken_quickly_and_its_forgery_refused(
     taken: list[tuple[str, int]] = []
     heard: list[CallbackRequest] = []
     answered = asyncio.Event()
-    lane, receive = world.gateway.quick, world.core.receive
+    lane, receive = world.gateway.quick, world.core.quick_receive
     end, callback = lane.end, receive.callback
 
     def noted_end(exchange: Exchange, status: int, answer: bytes) -> None:
@@ -78,9 +78,9 @@ async def test_a_channels_own_callback_is_taken_quickly_and_its_forgery_refused(
             answered.set()
         end(exchange, status, answer)
 
-    async def noted_callback(channel: str, account_id: str, request: Any, **more: Any) -> Any:
+    def noted_callback(channel: str, account_id: str, request: Any, **more: Any) -> bool:
         heard.append(request)
-        return await callback(channel, account_id, request, **more)
+        return callback(channel, account_id, request, **more)
 
     monkeypatch.setattr(lane, "end", noted_end)
     monkeypatch.setattr(receive, "callback", noted_callback)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fastpath.request import SIGNIFICANT, scan_post
 from gateway.channels.wire import CallbackReply, CallbackRequest
-from gateway.domain.errors import not_found
+from gateway.domain.errors import TillgateError, not_found
 from gateway.web import limits
 from gateway.web.callbacks import Callbacks
 from gateway.web.quick import QuickLane
@@ -59,6 +59,8 @@ class Centre:
         self.heard.append((channel, account_id, request, request_id))
         if request.body == b"nobody":
             raise not_found()
+        if request.body == b"overloaded":
+            raise TillgateError("overloaded", "Too many requests are waiting; try again.")
         if request.body == b"defect":
             raise ValueError("nobody meant this")
         if request.body == b"wait":
@@ -70,6 +72,38 @@ class Centre:
         return CallbackReply(200, "text/plain; charset=utf-8", b"success")
 
 
+class QuickCentre:
+    """Stands where the centre's quick way does: books what is `paid` at once, is refused what is
+    `overloaded`, and leaves the rest, `unknown` accounts too, to the careful one."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+
+    def callback(
+        self,
+        channel: str,
+        account_id: str,
+        request: CallbackRequest,
+        *,
+        request_id: str,
+        asker: Any,
+    ) -> bool:
+        if request.body == b"unknown":
+            return False
+        if request.body == b"overloaded":
+            self._centre.heard.append((channel, account_id, request, request_id))
+            asker.refused(TillgateError("overloaded", "Too many requests are waiting; try again."))
+            return True
+        careful = self._centre.callback(channel, account_id, request, request_id=request_id)
+        if request.body != b"paid":
+            asker.carefully(careful)
+            return True
+        with pytest.raises(StopIteration) as ended:
+            careful.send(None)
+        asker.answered(ended.value.value)
+        return True
+
+
 class House:
     """A server with the doors of callbacks, with or without the quick one."""
 
@@ -79,6 +113,8 @@ class House:
         self.errors: list[tuple[str, str, str, BaseException]] = []
         self.named: list[str] = []
         callbacks = Callbacks(self.centre)  # type: ignore[arg-type]
+        quick_receive: Any = QuickCentre(self.centre)
+        door = QuickCallbacks(quick_receive=quick_receive, callbacks=callbacks)
         router = Router()
         for route in callbacks.routes():
             router.add(route)
@@ -91,7 +127,7 @@ class House:
             authenticator=None,  # type: ignore[arg-type]
             exact={},
             below=(),
-            open_doors=((BEGINNING, QuickCallbacks(callbacks)),),
+            open_doors=((BEGINNING, door),),
             log_as=self.named.append,
             **told,
         )
@@ -175,6 +211,14 @@ async def test_both_ways_hear_and_answer_alike(body: bytes, more: tuple[bytes, .
     seen = [[each[:3] for each in house.errors] for house in (quick, careful)]
     assert seen[0] == seen[1]
     assert len(seen[0]) == (times if body == b"defect" else 0)
+
+
+@pytest.mark.parametrize("body", [b"paid", b"overloaded", b"unknown"])
+@pytest.mark.parametrize("more", [(FORM,), (b"Connection: close",)])
+async def test_the_centres_own_quick_way_answers_alike(body: bytes, more: tuple[bytes]) -> None:
+    quick, careful, _ = await by_both(callback(body, *more))
+    assert (quick.lane.taken > 0, careful.lane.taken) == (True, 0)
+    assert (quick.lane.in_flight, quick.errors, careful.errors) == (0, [], [])
 
 
 async def test_who_sends_no_more_is_answered_alike() -> None:
@@ -343,7 +387,8 @@ def test_what_is_read_quickly_is_what_the_parser_reads(
     except UnicodeEncodeError:
         return
     post = scan_post(data)
-    quick = None if post is None else QuickCallbacks(Mock()).read(post)
+    door = QuickCallbacks(quick_receive=Mock(), callbacks=Mock())
+    quick = None if post is None else door.read(post)
     assume(quick is not None)
     assert quick is not None
     request = parsed(data)

@@ -12,10 +12,10 @@ from operator import attrgetter
 import asyncpg
 from msgspec.structs import replace
 
-from gateway.adapters.postgres import fresh, ledger
+from gateway.adapters.postgres import fresh, ledger, paid
 from gateway.adapters.postgres.merchant_rows import BY_KIND, BY_TYPE, LOADS, MerchantRows
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.submitted import Submitted
+from gateway.adapters.postgres.submitted import PaidSubmitted, Submitted
 from gateway.adapters.postgres.writing import GuardLost, Writing
 from gateway.domain import chart, ids
 from gateway.domain.change import Change, Foreseen, Need
@@ -39,6 +39,7 @@ class BatchRefused(Exception):
 
 
 _place_of = attrgetter("place")
+_merchant_of = attrgetter("merchant_id")
 
 
 class Batch:
@@ -47,6 +48,7 @@ class Batch:
     def __init__(self, changes: list[Submitted]) -> None:
         self.changes = changes
         self.way = "decide"
+        self._paid = [each for each in changes if isinstance(each, PaidSubmitted)]
         self._writing = Writing()
         self._merchants: dict[str, MerchantRows] = {}
         self._dirty: dict[tuple[str, Need], None] = {}
@@ -58,6 +60,11 @@ class Batch:
     def is_fresh(self) -> bool:
         """Whether nothing has to be read first: all are new payments."""
         return all(each.fresh is not None for each in self.changes)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether all are paid payments, which have no other way."""
+        return len(self._paid) == len(self.changes)
 
     @property
     def is_foreseen(self) -> bool:
@@ -79,6 +86,21 @@ class Batch:
         for submitted in ordered:
             submitted.wrote_fresh()
         return True
+
+    async def pay(self, connection: asyncpg.Connection) -> None:
+        """Write and commit a batch of paid payments in one statement, outside a transaction.
+
+        If anything is not as it was seen nothing is written, and each of them is told so.
+        """
+        ordered = sorted(self._paid, key=_merchant_of)
+        payments = [each.paid for each in ordered if each.paid is not None]
+        is_written = await paid.pay(connection, payments)
+        self.way = "pay"
+        for submitted in ordered:
+            if is_written:
+                submitted.wrote_paid()
+            else:
+                submitted.lost_sight()
 
     async def write_foreseen(self, connection: asyncpg.Connection) -> bool:
         """Write and commit what was foreseen in one statement, outside a transaction.

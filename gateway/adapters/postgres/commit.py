@@ -6,11 +6,12 @@ the last one was committing; when idle nothing waits.
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
 2. What arrived is committed by the way it can go, a transaction each. New payments are one
-   statement (`fresh.py`), Changes that were foreseen another one (`writing.py`). If anything is
-   not as they take it to be (a repeat, a moved row, a closed head, our own earlier run) nothing is
-   kept and they go the long way with the rest: hold the heads, load the needed rows, decide each
-   Change again against the rows as those before it left them, write each row once where its
-   version is the loaded one. A Change that drops out has touched nothing.
+   statement (`fresh.py`), paid ones another (`paid.py`), Changes that were foreseen a third
+   (`writing.py`). If anything is not as they take it to be (a repeat, a moved row, a closed head,
+   our own earlier run) nothing is kept. Who submitted paid ones is told so and submits Changes; the
+   others go the long way with the rest: hold the heads, load the needed rows, decide each Change
+   again against the rows as those before it left them, write each row once where its version is
+   the loaded one. A Change that drops out has touched nothing.
 3. An error of the batch bisects it; the poisoned Change falls out alone.
 4. Nothing cancels a COMMIT. If its answer is lost, another connection asks for the transaction
    (`pg_xact_status`), or for the server's process that ran it, until it is over; then the batch is
@@ -34,7 +35,14 @@ from gateway.adapters.postgres.lane import (
     Lane,
     unknown_outcome,
 )
-from gateway.adapters.postgres.submitted import Quick, QuickSubmitted, Submitted, by_way
+from gateway.adapters.postgres.submitted import (
+    PaidSubmitted,
+    Quick,
+    QuickPaid,
+    QuickSubmitted,
+    Submitted,
+    by_way,
+)
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
 
@@ -112,6 +120,13 @@ class Committer:
         Raises what `submit` raises.
         """
         self._enqueue(QuickSubmitted(quick, self._admit(asyncio.get_running_loop())))
+
+    def submit_paid(self, quick: QuickPaid) -> None:
+        """Queue a paid payment whose submitter is called once it has come to its end.
+
+        Raises what `submit` raises.
+        """
+        self._enqueue(PaidSubmitted(quick, self._admit(asyncio.get_running_loop())))
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> float:
         """The time, if one more Change can be taken in."""

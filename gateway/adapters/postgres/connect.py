@@ -9,6 +9,7 @@ the arrays.
 import asyncpg
 
 from gateway.adapters.postgres.commit import LOCK_TIMEOUT_MS
+from gateway.adapters.postgres.plans import PlanningConnection
 
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_MS = 5_000
@@ -38,9 +39,14 @@ _READER = _COMMON | {
 }
 
 
-async def open_writer(dsn: str) -> asyncpg.Connection:
+async def open_writer(dsn: str) -> PlanningConnection:
     """A connection for group commits."""
-    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_WRITER)
+    return await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_TIMEOUT_S,
+        server_settings=_WRITER,
+        connection_class=PlanningConnection,
+    )
 
 
 async def open_pool(dsn: str, *, size_max: int = READ_CONNECTIONS_MAX) -> asyncpg.Pool:
@@ -52,12 +58,15 @@ async def open_pool(dsn: str, *, size_max: int = READ_CONNECTIONS_MAX) -> asyncp
         timeout=CONNECT_TIMEOUT_S,
         max_inactive_connection_lifetime=300,
         server_settings=_READER,
+        connection_class=PlanningConnection,
         reset=_leave_clean,
     )
 
 
-async def _leave_clean(connection: asyncpg.Connection) -> None:
+async def _leave_clean(connection: PlanningConnection) -> None:
     """See to it that the next user finds a clean session: nothing here ever leaves session state,
     so only a transaction that was not ended is in doubt, and its connection with it."""
     if connection.is_in_transaction():
         connection.terminate()
+    else:
+        await connection.used()

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 import asyncpg
 
 from gateway.adapters.postgres.allowance import Allowance
-from gateway.adapters.postgres.connect import open_pool
 from gateway.adapters.postgres.directory_change import GONE, NOT_LET_IN
 from gateway.adapters.postgres.directory_intake import take_in
 from gateway.adapters.postgres.directory_memory import DirectoryMemory
@@ -41,7 +40,6 @@ FOLLOW_WAIT_S = 2.0
 LOOKUP_WAIT_S = 2.0
 LOOKUPS_PER_S_MAX = 20
 DIRECTORY_STALE_MAX_S = 900.0
-CONNECTIONS_MAX = 4
 CATCH_UP = "the directory"  # no id, so it stands for itself among the look-ups under way
 HELD_AT_START_MAX = 10_000
 CHANGES_PER_ROUND_MAX = 10_000
@@ -56,7 +54,7 @@ def _unavailable() -> TillgateError:
 
 
 class PostgresDirectory:
-    """The Directory port over the first database. Made by `open_directory`.
+    """The Directory port over the first database. Made by `directory_opening`.
 
     `observe` hears what was not answered from memory: `behind` (a change is taken over first) and
     `primary` (an id is looked up). `news` takes a version to other instances.
@@ -116,6 +114,16 @@ class PostgresDirectory:
         if monotonic() - self._confirmed_at > DIRECTORY_STALE_MAX_S:
             raise _unavailable()
         return self._memory.merchants.get(merchant_id)
+
+    def account(self, account_id: str) -> ChannelAccount | None:
+        """A channel account, if it and its merchant are in memory and nothing newer was told.
+
+        Raises `shard_unavailable` when memory is too old.
+        """
+        if self._versions.directory_version > self._reached:
+            return None
+        account = self._memory.accounts.get(account_id)
+        return None if account is None or self.merchant(account.merchant_id) is None else account
 
     def data_key(self, merchant_id: str) -> bytes:
         """The sealed data key of a merchant that was looked up before.
@@ -373,28 +381,3 @@ class PostgresDirectory:
         """From now on changes are taken over by `refresh` only."""
         if self._follower is not None:
             self._follower.cancel()
-
-
-async def open_directory(
-    dsn: str,
-    *,
-    shards: Shards,
-    vault: Vault,
-    versions: Versions | None = None,
-    observe: Callable[[str], None] = lambda outcome: None,
-) -> PostgresDirectory:
-    """The directory of the first database, loaded, its shard map given to `shards`, followed.
-
-    Raises `shard_unavailable` if it cannot be read, `SecretUnreadable` for another vault's.
-    """
-    pool = await open_pool(dsn, size_max=CONNECTIONS_MAX)
-    directory = PostgresDirectory(
-        pool, shards=shards, vault=vault, versions=versions, observe=observe
-    )
-    try:
-        await directory.load()
-    except BaseException:
-        await pool.close()
-        raise
-    directory.start()
-    return directory

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from gateway.adapters.postgres.batch import Batch, BatchRefused
+from gateway.adapters.postgres.plans import PlanningConnection
 from gateway.adapters.postgres.statements import load
 from gateway.domain.errors import TillgateError
 
@@ -21,7 +22,7 @@ OUTCOME_WAIT_S = 120.0
 GOODBYE_S = 2.0
 SYNC_WAIT_CANCELED = "canceling wait for synchronous replication"
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
+Connect = Callable[[], Awaitable[PlanningConnection]]
 
 
 class CommitLost(Exception):
@@ -69,7 +70,7 @@ class Lane:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._connection: asyncpg.Connection | None = None
+        self._connection: PlanningConnection | None = None
         self._is_warned = False
         self.commit_since: float | None = None
 
@@ -79,6 +80,10 @@ class Lane:
         Raises `CommitLost`, and whatever ended the transaction before its COMMIT.
         """
         connection = await self._connected()
+        await connection.used()
+        if batch.is_paid:
+            await self._committed(connection, None, batch.pay(connection))
+            return
         if batch.is_fresh and await self._committed(connection, None, batch.create(connection)):
             return
         if batch.is_foreseen and await self._committed(
@@ -137,7 +142,7 @@ class Lane:
             return False  # a number of the future: it was lost with a crash
         return outcome == "in progress"
 
-    async def _connected(self) -> asyncpg.Connection:
+    async def _connected(self) -> PlanningConnection:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()

@@ -10,7 +10,7 @@ import asyncpg
 
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
-from gateway.adapters.postgres.submitted import Quick
+from gateway.adapters.postgres.submitted import Quick, QuickPaid
 from gateway.domain import ids
 from gateway.domain.change import Change, Writes
 
@@ -58,6 +58,10 @@ class Shards:
     def submit_quick(self, quick: Quick) -> None:
         """Submit a fresh payment to the merchant's shard; its submitter is called in the end."""
         self.of(quick.fresh.merchant_id).committer.submit_quick(quick)
+
+    def submit_paid(self, quick: QuickPaid) -> None:
+        """Submit a paid payment to the merchant's shard; its submitter is called in the end."""
+        self.of(quick.paid.merchant_id).committer.submit_paid(quick)
 
     async def close(self) -> None:
         """Finish all commits, then end every connection."""

@@ -1,8 +1,8 @@
 """Changes in the committer's hands: what is to be decided, and who is told.
 
 Law: whoever submitted a Change is told once, when it is durable, refused or of unknown outcome; the
-rows that he is told are as they are stored. A quick submission has no future and makes its Change
-only if the long way needs it.
+rows that he is told are as they are stored. A quick submission has no future: a new payment makes
+its Change only if the long way needs it, a paid one has none and is told that it was not as seen.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from gateway.adapters.postgres import fresh
+from gateway.adapters.postgres import fresh, paid
 from gateway.adapters.postgres.merchant_rows import MerchantRows, rows_of
 from gateway.domain.change import Change, Foreseen, Need, Row, Writes
 from gateway.domain.fresh import FreshPayment
+from gateway.domain.paid import NotAsSeen, PaidPayment
 from gateway.domain.payment import Payment
 
 NOTHING = Writes()
@@ -24,8 +25,8 @@ FRESH_TYPES = ("payment.created",)
 class Submitted:
     """A Change in the committer's hands, and what became of it.
 
-    `place` names merchant and number of a create; `fresh` is what it writes the shortest way,
-    `foreseen` what it writes if nothing moved; `types` are the events that it told.
+    `place` names merchant and number of a create; `fresh` or `paid` is what it writes the shortest
+    way, `foreseen` what it writes if nothing moved; `types` are the events that it told.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Submitted:
         "foreseen",
         "fresh",
         "merchant_id",
+        "paid",
         "place",
         "rows",
         "types",
@@ -50,6 +52,7 @@ class Submitted:
         self.merchant_id = change.merchant_id
         self.place = None if number is None else (change.merchant_id, number.kind, number.key)
         self.fresh = fresh.fresh_of(change)
+        self.paid: PaidPayment | None = None
         self.foreseen = _foreseen_of(change)
         self.at = at
         self.error: BaseException | None = None
@@ -142,17 +145,22 @@ def _told_at(row: Row, base: int, told: Mapping[str, int]) -> Row:
 
 
 def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
-    """Changes parted by the way they can go: new payments, what was foreseen, the rest.
+    """Changes parted by the way they can go: new payments, paid ones, what was foreseen, the rest.
 
     Of two that saw the same row, the second has not seen what the first one makes of it.
     """
     created: list[Submitted] = []
+    paid_first: dict[str, Submitted] = {}
+    paid_again: list[Submitted] = []
     foreseen: list[Submitted] = []
     rest: list[Submitted] = []
     places: set[tuple[str, Need]] = set()
     for each in changes:
         if each.fresh is not None:
             created.append(each)
+        elif each.paid is not None:
+            if paid_first.setdefault(each.paid.attempt_id, each) is not each:
+                paid_again.append(each)
         elif each.foreseen is None:
             rest.append(each)
         else:
@@ -160,7 +168,8 @@ def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
             own = {(each.merchant_id, row.place) for row in before}
             (foreseen if places.isdisjoint(own) else rest).append(each)
             places |= own
-    return [part for part in (created, foreseen, rest) if part]
+    parts = (created, list(paid_first.values()), paid_again, foreseen, rest)
+    return [part for part in parts if part]
 
 
 class Quick(Protocol):
@@ -190,6 +199,7 @@ class QuickSubmitted(Submitted):
         self._went_short = False
         self._change = None
         self.fresh = written = quick.fresh
+        self.paid = None
         self.foreseen = None
         self.merchant_id = written.merchant_id
         self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
@@ -224,6 +234,60 @@ class QuickSubmitted(Submitted):
             self._quick.done()
         else:
             self._quick.became(self.writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever submitted it, unless he was told before."""
+        if not self._is_told:
+            self._is_told = True
+            self._quick.failed(error)
+
+
+class QuickPaid(Protocol):
+    """A paid payment whose submitter is called, at most once.
+
+    `done`: it is durable. `failed`: with `NotAsSeen`, nothing was written and it is to be decided
+    on the rows; else as a future's exception.
+    """
+
+    @property
+    def paid(self) -> PaidPayment: ...
+    def done(self) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+
+
+class PaidSubmitted(Submitted):
+    """A paid payment in the committer's hands."""
+
+    __slots__ = ("_is_told", "_quick")
+
+    def __init__(self, quick: QuickPaid, at: float) -> None:
+        # Submitted's own beginning would need a Change.
+        self._quick = quick
+        self._is_told = False
+        self._change = None
+        self.fresh = self.foreseen = self.place = None
+        self.paid = written = quick.paid
+        self.merchant_id = written.merchant_id
+        self.at = at
+        self.error = None
+        self.rows = None
+        self.followers = None
+        self.types = ()
+
+    def wrote_paid(self) -> None:
+        """It was written."""
+        self.error = None
+        self.types = paid.TYPES
+
+    def lost_sight(self) -> None:
+        """Nothing of its batch was written."""
+        self.error = NotAsSeen()
+
+    def succeed(self) -> None:
+        """It is durable: tell whoever submitted it, unless he was told otherwise."""
+        if not self._is_told:
+            self._is_told = True
+            self._quick.done()
 
     def fail(self, error: BaseException) -> None:
         """Tell whoever submitted it, unless he was told before."""

@@ -5,7 +5,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from gateway.adapters.postgres.directory import PostgresDirectory, open_directory
+from gateway.adapters.postgres.directory import PostgresDirectory
+from gateway.adapters.postgres.directory_opening import open_directory
 from gateway.adapters.postgres.directory_versions import Versions
 from gateway.adapters.postgres.register import PostgresRegister
 from gateway.adapters.postgres.shards import Shards, open_shards

@@ -27,6 +27,7 @@ EXTENSIONS = {
         "row",
         "rsa",
         "form",
+        "signed_form",
     )
 }
 DIRECTIVES = {"language_level": 3, "binding": True}

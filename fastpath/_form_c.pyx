@@ -8,12 +8,10 @@ no Python code runs while a pointer into one is kept.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdlib cimport qsort
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
 
 from fastpath._arguments import wrong_type
-from fastpath._form_terms import CHARSET_REFUSED, CHARSETS, PAIRS_MAX_REFUSED, FormMalformed
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -21,7 +19,6 @@ cdef extern from "Python.h":
     unsigned char* PyUnicode_1BYTE_DATA(object text)
 
 cdef enum:
-    NO_DIGIT = 255
     ESCAPE_BYTES = 3
 
 ctypedef const unsigned char* Bytes
@@ -32,133 +29,20 @@ cdef struct Pair:
     Bytes value
     Py_ssize_t value_size
 
-cdef unsigned char[256] DIGITS
 # What a byte becomes in a form: itself (1) or an escape (3).
 cdef unsigned char[256] WIDTHS
 cdef unsigned char* HEX = b"0123456789ABCDEF"
-
-cdef str UTF_8 = "utf-8"
 
 
 cdef void _fill_tables():
     cdef int character
     for character in range(256):
-        DIGITS[character] = NO_DIGIT
         WIDTHS[character] = ESCAPE_BYTES
-    for character in b"0123456789":
-        DIGITS[character] = character - c"0"
-    for character in b"abcdef":
-        DIGITS[character] = character - c"a" + 10
-        DIGITS[character - 32] = character - c"a" + 10
     for character in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~":
         WIDTHS[character] = 1
 
 
 _fill_tables()
-
-
-cdef bytes _decoded(Bytes at, Bytes end):
-    """One name or value, percent-decoded; `FormMalformed` for a `%` that is no escape."""
-    cdef Bytes look = at
-    cdef Py_ssize_t escapes = 0
-    cdef unsigned char* out
-    cdef bytes decoded
-    while look < end:
-        if look[0] == c"%":
-            if end - look < ESCAPE_BYTES:
-                raise FormMalformed("no_escape")
-            if DIGITS[look[1]] == NO_DIGIT or DIGITS[look[2]] == NO_DIGIT:
-                raise FormMalformed("no_escape")
-            escapes += 1
-            look += ESCAPE_BYTES
-        else:
-            look += 1
-    decoded = PyBytes_FromStringAndSize(NULL, end - at - 2 * escapes)
-    out = <unsigned char*> PyBytes_AS_STRING(decoded)
-    while at < end:
-        if at[0] == c"%":
-            out[0] = DIGITS[at[1]] << 4 | DIGITS[at[2]]
-            at += ESCAPE_BYTES
-        else:
-            out[0] = c" " if at[0] == c"+" else at[0]
-            at += 1
-        out += 1
-    return decoded
-
-
-cdef Py_ssize_t _pairs_of(Bytes at, Bytes end) noexcept:
-    cdef Py_ssize_t pairs = 1
-    while at < end:
-        pairs += at[0] == c"&"
-        at += 1
-    return pairs
-
-
-def read_form(body, pairs_max):
-    """See `fastpath._form_py.read_form`."""
-    cdef Bytes at
-    cdef Bytes end
-    cdef Bytes pair_end
-    cdef Bytes name_end
-    cdef dict form = {}
-    cdef bytes name
-    if type(body) is not bytes:
-        raise wrong_type("body", "bytes", body)
-    if type(pairs_max) is not int:
-        raise wrong_type("pairs_max", "int", pairs_max)
-    if pairs_max < 1:
-        raise ValueError(PAIRS_MAX_REFUSED)
-    at = <Bytes> PyBytes_AS_STRING(body)
-    end = at + PyBytes_GET_SIZE(body)
-    if _pairs_of(at, end) > pairs_max:
-        raise FormMalformed("too_many_pairs")
-    while True:
-        pair_end = <Bytes> memchr(at, c"&", end - at)
-        if pair_end == NULL:
-            pair_end = end
-        name_end = <Bytes> memchr(at, c"=", pair_end - at)
-        name = _decoded(at, pair_end if name_end == NULL else name_end)
-        if name_end == NULL or PyBytes_GET_SIZE(name) == 0:
-            raise FormMalformed("no_name")
-        if name in form:
-            raise FormMalformed("repeated_name")
-        form[name] = _decoded(name_end + 1, pair_end)
-        if pair_end == end:
-            return form
-        at = pair_end + 1
-
-
-def form_texts(form, charset, keep_empty):
-    """See `fastpath._form_py.form_texts`."""
-    cdef dict texts = {}
-    cdef bint is_utf_8
-    if type(form) is not dict:
-        raise wrong_type("form", "dict", form)
-    if type(charset) is not str:
-        raise wrong_type("charset", "str", charset)
-    if charset not in CHARSETS:
-        raise ValueError(CHARSET_REFUSED)
-    if type(keep_empty) is not bool:
-        raise wrong_type("keep_empty", "bool", keep_empty)
-    is_utf_8 = charset == UTF_8
-    for name, value in (<dict> form).items():
-        if type(name) is not bytes:
-            raise wrong_type("name", "bytes", name)
-        if type(value) is not bytes:
-            raise wrong_type("value", "bytes", value)
-        if PyBytes_GET_SIZE(value) == 0 and not keep_empty:
-            continue
-        try:
-            text = PyUnicode_DecodeASCII(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), NULL)
-            if is_utf_8:
-                texts[text] = PyUnicode_DecodeUTF8(
-                    PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), NULL
-                )
-            else:
-                texts[text] = (<bytes> value).decode(charset)
-        except UnicodeDecodeError:
-            raise FormMalformed("not_of_charset") from None
-    return texts
 
 
 cdef Bytes _utf8(str role, object text, Py_ssize_t* size) except NULL:

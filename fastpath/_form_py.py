@@ -1,72 +1,13 @@
 """Pure twin of `fastpath.form`: the specification.
 
-Law. Strict, and one reading only: nothing is decoded twice or repaired, and what two readers could
-read differently is refused. Source: WHATWG URL Standard, section 5 (application/x-www-form-
-urlencoded), of which this takes what well-behaved senders write; RFC 3986 section 2.1.
+Law. Strict, and one spelling only: nothing is repaired, and what has no UTF-8 is refused. Source:
+WHATWG URL Standard, section 5 (application/x-www-form-urlencoded), of which this writes what every
+reader takes; RFC 3986 section 2.1.
 """
 
-import re
-from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, urlencode
 
 from fastpath._arguments import wrong_type
-from fastpath._form_terms import CHARSET_REFUSED, CHARSETS, PAIRS_MAX_REFUSED, FormMalformed
-
-_NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-
-def read_form(body: bytes, pairs_max: int) -> dict[bytes, bytes]:
-    """The pairs of a form in their order, percent-decoded once, `+` as a space.
-
-    Raises `FormMalformed` for more than `pairs_max` pairs, and for the first pair that has no `=`
-    or no name, a name that came before, or a `%` without two hexadecimal digits. An empty body is a
-    pair without `=`. TypeError for arguments of other types, ValueError for a `pairs_max` below 1.
-    """
-    if type(body) is not bytes:
-        raise wrong_type("body", "bytes", body)
-    if type(pairs_max) is not int:
-        raise wrong_type("pairs_max", "int", pairs_max)
-    if pairs_max < 1:
-        raise ValueError(PAIRS_MAX_REFUSED)
-    pairs = body.split(b"&")
-    if len(pairs) > pairs_max:
-        raise FormMalformed("too_many_pairs")
-    form: dict[bytes, bytes] = {}
-    for pair in pairs:
-        raw_name, equals, raw_value = pair.partition(b"=")
-        name = _decoded(raw_name)
-        if not equals or not name:
-            raise FormMalformed("no_name")
-        if name in form:
-            raise FormMalformed("repeated_name")
-        form[name] = _decoded(raw_value)
-    return form
-
-
-def form_texts(form: dict[bytes, bytes], charset: str, keep_empty: bool) -> dict[str, str]:
-    """The pairs of a form as text: names of ASCII, values of `charset`.
-
-    Pairs whose values are empty are left out unless `keep_empty`. Raises `FormMalformed`
-    (`not_of_charset`), ValueError for a charset that is not of `CHARSETS`, TypeError for arguments
-    of other types.
-    """
-    if type(form) is not dict:
-        raise wrong_type("form", "dict", form)
-    if type(charset) is not str:
-        raise wrong_type("charset", "str", charset)
-    if charset not in CHARSETS:
-        raise ValueError(CHARSET_REFUSED)
-    if type(keep_empty) is not bool:
-        raise wrong_type("keep_empty", "bool", keep_empty)
-    texts: dict[str, str] = {}
-    for name, value in form.items():
-        _require(name, value, bytes)
-        if keep_empty or value:
-            try:
-                texts[name.decode("ascii")] = value.decode(charset)
-            except UnicodeDecodeError:
-                raise FormMalformed("not_of_charset") from None
-    return texts
 
 
 def join_sorted(
@@ -106,13 +47,6 @@ def write_form(fields: dict[str, str]) -> str:
     for name, value in fields.items():
         _require(name, value, str)
     return urlencode(fields, quote_via=quote, safe="")
-
-
-def _decoded(text: bytes) -> bytes:
-    text = text.replace(b"+", b" ")
-    if _NO_ESCAPE.search(text):
-        raise FormMalformed("no_escape")
-    return unquote_to_bytes(text)
 
 
 def _require(name: object, value: object, kind: type) -> None:

@@ -23,10 +23,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastpath._arguments import wrong_type
 from fastpath._rsa_py import RsaPublicKey as PureKey
 from fastpath._rsa_py import load_key
-from fastpath._rsa_terms import PROOF_KEY, PROOF_MESSAGE, PROOF_SIGNATURE
+from fastpath._rsa_terms import (
+    PROOF_KEY,
+    PROOF_MESSAGE,
+    PROOF_SIGNATURE,
+    SIGNATURE_CHARS_MAX,
+)
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    unsigned char* PyUnicode_1BYTE_DATA(object text)
 
 cdef enum:
     DIGEST_SIZE = 32
+    CHARS_MAX = 2048  # SIGNATURE_CHARS_MAX, which a C array must know when it is compiled
+    RAW_MAX = 1536  # bytes of so many characters
+    NO_DIGIT = 255
 
 ctypedef unsigned char* (*Sha256)(const void*, size_t, unsigned char*) noexcept nogil
 ctypedef void* (*ReadKey)(void**, const unsigned char**, long) noexcept nogil
@@ -48,6 +61,61 @@ cdef Prepare prepare = NULL
 cdef Choose choose = NULL
 cdef Verify verify = NULL
 cdef Clear clear_errors = NULL
+
+cdef unsigned char[256] DIGITS
+
+
+cdef void _fill_digits():
+    cdef int character
+    cdef int value = 0
+    for character in range(256):
+        DIGITS[character] = NO_DIGIT
+    for character in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        DIGITS[character] = value
+        value += 1
+
+
+_fill_digits()
+if SIGNATURE_CHARS_MAX != CHARS_MAX:
+    raise ImportError("fastpath: the compiled twin of rsa was built with another limit")
+
+
+cdef Py_ssize_t _decode(
+    const unsigned char* text, Py_ssize_t size, unsigned char* out
+) noexcept:
+    """Decode canonical base64; how many bytes it makes, or -1."""
+    cdef Py_ssize_t at
+    cdef Py_ssize_t padding
+    cdef unsigned int quad
+    cdef unsigned char wrong = 0
+    if size == 0 or size % 4 != 0 or size > CHARS_MAX:
+        return -1
+    padding = (text[size - 1] == c"=") + (text[size - 1] == c"=" and text[size - 2] == c"=")
+    for at in range(0, size - 4, 4):
+        wrong |= DIGITS[text[at]] | DIGITS[text[at + 1]]
+        wrong |= DIGITS[text[at + 2]] | DIGITS[text[at + 3]]
+        quad = DIGITS[text[at]] << 18 | DIGITS[text[at + 1]] << 12
+        quad |= DIGITS[text[at + 2]] << 6 | DIGITS[text[at + 3]]
+        out[0] = <unsigned char> (quad >> 16)
+        out[1] = <unsigned char> (quad >> 8)
+        out[2] = <unsigned char> quad
+        out += 3
+    at = size - 4
+    wrong |= DIGITS[text[at]] | DIGITS[text[at + 1]]
+    quad = DIGITS[text[at]] << 18 | DIGITS[text[at + 1]] << 12
+    if padding < 2:
+        wrong |= DIGITS[text[at + 2]]
+        quad |= DIGITS[text[at + 2]] << 6
+    if padding < 1:
+        wrong |= DIGITS[text[at + 3]]
+        quad |= DIGITS[text[at + 3]]
+    # No digit has one of the two highest bits, what is none has both.
+    if wrong > 63 or quad & ((1 << 8 * padding) - 1):
+        return -1
+    out[0] = <unsigned char> (quad >> 16)
+    out[1] = <unsigned char> (quad >> 8)
+    out[2] = <unsigned char> quad
+    return size // 4 * 3 - padding
 
 
 cdef bint _find_functions():
@@ -120,22 +188,45 @@ cdef class RsaPublicKey:
 
     def verify(self, message, signature):
         """See `fastpath._rsa_py.RsaPublicKey.verify`."""
-        cdef unsigned char[DIGEST_SIZE] digest
-        cdef bint genuine
         if type(message) is not bytes:
             raise wrong_type("message", "bytes", message)
         if type(signature) is not bytes:
             raise wrong_type("signature", "bytes", signature)
         if self._context == NULL:
             return self._pure.verify(message, signature)
-        sha256(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), digest)
-        genuine = verify(
-            self._context,
+        return self._is_genuine(
+            <bytes> message,
             <const unsigned char*> PyBytes_AS_STRING(signature),
             PyBytes_GET_SIZE(signature),
-            digest,
-            DIGEST_SIZE,
-        ) == 1
+        )
+
+    def verify_base64(self, message, signature):
+        """See `fastpath._rsa_py.RsaPublicKey.verify_base64`."""
+        cdef const unsigned char* text
+        cdef Py_ssize_t size
+        cdef unsigned char[RAW_MAX] raw
+        if type(message) is not bytes:
+            raise wrong_type("message", "bytes", message)
+        if type(signature) is bytes:
+            text = <const unsigned char*> PyBytes_AS_STRING(signature)
+            size = PyBytes_GET_SIZE(signature)
+        elif type(signature) is str:
+            if not PyUnicode_IS_ASCII(signature):
+                return False
+            text = PyUnicode_1BYTE_DATA(signature)
+            size = PyUnicode_GET_LENGTH(signature)
+        else:
+            raise wrong_type("signature", "str or bytes", signature)
+        if self._context == NULL:
+            return self._pure.verify_base64(message, signature)
+        size = _decode(text, size, raw)
+        return size > 0 and self._is_genuine(<bytes> message, raw, size)
+
+    cdef bint _is_genuine(self, bytes message, const unsigned char* signature, Py_ssize_t size):
+        cdef unsigned char[DIGEST_SIZE] digest
+        cdef bint genuine
+        sha256(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), digest)
+        genuine = verify(self._context, signature, size, digest, DIGEST_SIZE) == 1
         if not genuine:
             clear_errors()
         return genuine

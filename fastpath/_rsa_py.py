@@ -5,6 +5,7 @@ No message chooses an algorithm. Which sizes of keys are good enough is the call
 key that `cryptography` loads is taken.
 """
 
+import binascii
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from fastpath._arguments import wrong_type
+from fastpath._rsa_terms import SIGNATURE_CHARS_MAX
 
 KEY_REFUSED: Final = "der must be the public key of RSA"
 
@@ -54,6 +56,29 @@ class RsaPublicKey:
             raise wrong_type("message", "bytes", message)
         if type(signature) is not bytes:
             raise wrong_type("signature", "bytes", signature)
+        return self._is_genuine(message, signature)
+
+    def verify_base64(self, message: bytes, signature: str | bytes) -> bool:
+        """Whether `signature`, in canonical standard base64 (RFC 4648 section 4), is `message`'s.
+
+        Canonical: padded, without white space, unused bits zero. So one signature has one spelling,
+        and any other text is false, as is one longer than `SIGNATURE_CHARS_MAX`. Raises TypeError
+        if `message` is not bytes or `signature` neither str nor bytes.
+        """
+        if type(message) is not bytes:
+            raise wrong_type("message", "bytes", message)
+        if type(signature) is not bytes and type(signature) is not str:
+            raise wrong_type("signature", "str or bytes", signature)
+        if len(signature) > SIGNATURE_CHARS_MAX:
+            return False
+        try:
+            raw = binascii.a2b_base64(signature, strict_mode=True)
+        except ValueError:
+            return False
+        text = signature.encode("ascii") if isinstance(signature, str) else signature
+        return text == binascii.b2a_base64(raw, newline=False) and self._is_genuine(message, raw)
+
+    def _is_genuine(self, message: bytes, signature: bytes) -> bool:
         try:
             self._key.verify(signature, message, _PADDING, _DIGEST)
         except InvalidSignature:

@@ -1,10 +1,14 @@
-"""What the compiled twin of `fastpath.rsa` proves itself by: a key, a message, its signature.
+"""What the twins of `fastpath.rsa` share: how long a signature may be, and what proves a twin.
 
-Law. Only values, no decision. The private key was thrown away; the key guards nothing.
+Law. Only values, no decision. The compiled twin proves itself by a key, a message, its signature.
+The private key was thrown away; the key guards nothing.
 """
 
 import base64
 from typing import Final
+
+SIGNATURE_CHARS_MAX: Final = 2048
+"""Characters of a signature in base64; those of a key of 8192 bits are 1368."""
 
 PROOF_KEY: Final = base64.b64decode(
     "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAp1+GmTl1dSMV5S4Bbr7DCaqwrAuKGrPSN0YUZA7zIyPi"

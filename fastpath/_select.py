@@ -29,6 +29,7 @@ _COMPILED: Final = (
     "fastpath._moment_c",
     "fastpath._rsa_c",
     "fastpath._form_c",
+    "fastpath._signed_form_c",
 )
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"

@@ -26,7 +26,6 @@ KEYS_CACHED_MAX = 1024
 KEY_TEXT_CHARS_MAX = 16_384
 RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 8192
-SIGNATURE_CHARS_MAX = 2048
 
 _PADDING = padding.PKCS1v15()
 _DIGEST = hashes.SHA256()
@@ -58,11 +57,9 @@ def rsa_sha256_sign(private_key: str, message: bytes) -> str:
     return base64.b64encode(signature).decode("ascii")
 
 
-def rsa_sha256_verify(public_key: str, message: bytes, signature: str) -> bool:
+def rsa_sha256_verify(public_key: str, message: bytes, signature: str | bytes) -> bool:
     """Whether `signature` (canonical base64) is that of `message`. Raises `KeyUnusable` only."""
-    key = _verifying_key(public_key)
-    raw = decode_base64(signature, chars_max=SIGNATURE_CHARS_MAX)
-    return raw is not None and key.verify(message, raw)
+    return _verifying_key(public_key).verify_base64(message, signature)
 
 
 def decode_base64(text: str, *, chars_max: int) -> bytes | None:

@@ -1,8 +1,10 @@
 """The compiled twins of signed messages against the pure ones, on anything."""
 
+import base64
 import inspect
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -12,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastpath import _form_c, _form_py, _rsa_c, _rsa_py
+from fastpath import _form_c, _form_py, _rsa_c, _rsa_py, _signed_form_c, _signed_form_py
 
 pytestmark = pytest.mark.fast
 
@@ -48,35 +50,72 @@ pairs = st.dictionaries(st.sampled_from([b"a", b"b", b"sign", b"\xff"]) | crumbs
 well_formed = pairs.map(lambda form: b"&".join(b"%b=%b" % pair for pair in form.items()))
 
 
-@given(body=bodies | well_formed | anything, pairs_max=st.integers(-1, 6) | anything)
-@example(body=b"a=%", pairs_max=1)
-@example(body=b"a=%4", pairs_max=1)
-@settings(max_examples=1500)
-def test_readings(outcome: Outcome, body: Any, pairs_max: Any) -> None:
-    result = outcome(_form_c.read_form, body, pairs_max)
-    assert result == outcome(_form_py.read_form, body, pairs_max)
-    if result[0] is dict:
-        assert list(result[1]) == list(_form_py.read_form(body, pairs_max))
-
-
 charsets = st.sampled_from(["utf-8", "gbk", "gb18030"])
 flags = st.booleans() | anything
 odd_forms = st.dictionaries(
     st.none() | st.text(max_size=3) | crumbs, st.none() | st.text(max_size=3) | crumbs
 )
+left_outs = st.lists(st.sampled_from([b"a", b"b", b"sign", b""]), max_size=3).map(tuple)
+wanted = st.lists(st.sampled_from(["a", "b", "sign", "", "é", "\ud800", "a\0"]), max_size=5)
 
 
-@given(form=pairs | odd_forms | anything, charset=charsets | anything, keep_empty=flags)
-@settings(max_examples=1000)
-def test_texts(outcome: Outcome, form: Any, charset: Any, keep_empty: Any) -> None:
-    assert outcome(_form_c.form_texts, form, charset, keep_empty) == outcome(
-        _form_py.form_texts, form, charset, keep_empty
-    )
+def read_by(twin: Any, body: Any, pairs_max: Any) -> Callable[[], list[object]]:
+    def read() -> list[object]:
+        form = twin.SignedForm(body, pairs_max)
+        return [*form.pairs().items(), form.has_empty]
+
+    return read
+
+
+@given(body=bodies | well_formed | anything, pairs_max=st.integers(-1, 6) | anything)
+@example(body=b"a=%", pairs_max=1)
+@example(body=b"a=%4", pairs_max=1)
+@example(body=b"a=1&a=%zz", pairs_max=2)
+@example(body=b"a=1&a%zz", pairs_max=2)
+@example(body=b"a=1&%61&b", pairs_max=2)
+@settings(max_examples=1500)
+def test_readings(outcome: Outcome, body: Any, pairs_max: Any) -> None:
+    result = outcome(read_by(_signed_form_c, body, pairs_max))
+    assert result == outcome(read_by(_signed_form_py, body, pairs_max))
+
+
+@given(
+    form=pairs,
+    charset=charsets | anything,
+    keep_empty=flags,
+    left_out=left_outs | st.tuples(anything) | anything,
+    names=wanted.map(tuple) | st.tuples(anything) | anything,
+    name=crumbs | anything,
+)
+@settings(max_examples=2000)
+def test_what_is_asked_of_a_form(
+    outcome: Outcome,
+    form: dict[bytes, bytes],
+    charset: Any,
+    keep_empty: Any,
+    left_out: Any,
+    names: Any,
+    name: Any,
+) -> None:
+    if not form.keys() - {b""}:
+        return
+    body = urlencode({key: value for key, value in form.items() if key}).encode()
+    compiled, pure = (twin.SignedForm(body, 99) for twin in (_signed_form_c, _signed_form_py))
+    for method, given_values in (
+        ("texts", (charset, keep_empty)),
+        ("texts_of", (names, charset)),
+        ("canonical", (left_out, keep_empty)),
+        ("get", (name,)),
+        ("pairs", ()),
+    ):
+        result = outcome(getattr(compiled, method), *given_values)
+        assert result == outcome(getattr(pure, method), *given_values), method
+    assert compiled.has_empty is pure.has_empty
+    assert list(compiled.pairs()) == list(pure.pairs())
 
 
 letters = st.text(st.sampled_from("ab_=&%+ é二\uffee\U0001f600\ud800\0"), max_size=6) | st.text()
 fields = st.dictionaries(letters, letters, max_size=8)
-left_outs = st.lists(st.sampled_from([b"a", b"b", b"sign", b""]), max_size=3).map(tuple)
 
 
 @given(
@@ -100,17 +139,21 @@ def test_writings(outcome: Outcome, given_fields: Any) -> None:
 
 def test_parameters_have_the_same_names_and_defaults() -> None:
     found = 0
-    for name, function in vars(_form_py).items():
-        if inspect.isfunction(function) and function.__module__ == _form_py.__name__:
-            if name[0] == "_":
-                continue
-            parameters = inspect.signature(function).parameters
-            twin = inspect.signature(getattr(_form_c, name)).parameters
-            assert [(p.name, p.kind, p.default) for p in twin.values()] == [
-                (p.name, p.kind, p.default) for p in parameters.values()
-            ]
-            found += 1
-    assert found == 4
+    for pure, compiled in (
+        (_form_py, _form_c),
+        (_signed_form_py.SignedForm, _signed_form_c.SignedForm),
+        (_rsa_py.RsaPublicKey, _rsa_c.RsaPublicKey),
+    ):
+        for name, function in vars(pure).items():
+            own = inspect.isfunction(function) and function.__module__.startswith("fastpath._")
+            if own and name[0] != "_" and name != "wrong_type":
+                parameters = inspect.signature(function).parameters
+                twin = inspect.signature(getattr(compiled, name)).parameters
+                assert [(p.name, p.default) for p in twin.values()] == [
+                    (p.name, p.default) for p in parameters.values()
+                ]
+                found += 1
+    assert found == 9
 
 
 @given(
@@ -130,6 +173,32 @@ def test_signatures(
         signature = true if at is None else true[:at] + bytes([true[at] ^ 1]) + true[at + 1 :]
     assert outcome(_rsa_c.RsaPublicKey(der).verify, message, signature) == outcome(
         _rsa_py.RsaPublicKey(der).verify, message, signature
+    )
+
+
+base64_crumbs = st.text(st.sampled_from("AQgwZaz09+/=-_ \n\0é"), max_size=12)
+
+
+@given(
+    data=st.data(),
+    message=st.binary(max_size=300) | anything,
+    forged=st.one_of(base64_crumbs, base64_crumbs.map(str.encode), anything),
+)
+@settings(max_examples=600)
+def test_signatures_in_base64(
+    outcome: Outcome, rsa_key: RSAPrivateKey, data: st.DataObject, message: Any, forged: Any
+) -> None:
+    der = rsa_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signature = forged
+    if type(message) is bytes and data.draw(st.booleans()):
+        true = base64.b64encode(rsa_key.sign(message, padding.PKCS1v15(), hashes.SHA256()))
+        at = data.draw(st.integers(0, len(true)) | st.integers(len(true) - 5, len(true)))
+        end = data.draw(st.integers(at, at + 4))
+        signature = true[:at] + data.draw(base64_crumbs).encode() + true[end:]
+        if data.draw(st.booleans()):
+            signature = signature.decode()
+    assert outcome(_rsa_c.RsaPublicKey(der).verify_base64, message, signature) == outcome(
+        _rsa_py.RsaPublicKey(der).verify_base64, message, signature
     )
 
 

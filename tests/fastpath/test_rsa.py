@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from fastpath._rsa_terms import PROOF_KEY, PROOF_MESSAGE, PROOF_SIGNATURE
+from fastpath._rsa_terms import PROOF_KEY, PROOF_MESSAGE, PROOF_SIGNATURE, SIGNATURE_CHARS_MAX
 
 pytestmark = pytest.mark.fast
 
@@ -230,6 +230,47 @@ def test_other_types_are_refused_without_their_value(
         key.verify(wrong, b"")
     with pytest.raises(TypeError, match=r"^signature must be bytes"):
         key.verify(b"", wrong)
+    with pytest.raises(TypeError, match=r"^message must be bytes"):
+        key.verify_base64(wrong, "")
+    if type(wrong) is not str:
+        with pytest.raises(TypeError, match=r"^signature must be str or bytes"):
+            key.verify_base64(b"", wrong)
+
+
+def test_one_signature_has_one_spelling(rsa: ModuleType, rsa_key: RSAPrivateKey) -> None:
+    key = rsa.RsaPublicKey(spki(rsa_key))
+    signature = rsa_key.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    text = base64.b64encode(signature).decode()
+    assert text.endswith("==")
+    for genuine in (text, text.encode()):
+        assert key.verify_base64(MESSAGE, genuine) is True
+        assert key.verify_base64(MESSAGE + b"0", genuine) is False
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    unused = text[:-3] + last[last.index(text[-3]) + 1] + "=="  # decodes to the same bytes
+    assert base64.b64decode(unused) == signature
+    wrong = ["", text[:-1], text[:-2], text + "=", text + "\n", " " + text, "\n".join((text, ""))]
+    wrong += [unused, text[:-2] + "A=", text[:-2] + "AA", text[:100] + "=" + text[101:], text * 2]
+    wrong += [text[:8] + "\n" + text[8:], text[:8] + "é" + text[9:], "é" * 344, "=" * 344, "===="]
+    wrong += [
+        base64.urlsafe_b64encode(signature).decode().replace("-", "_"),
+        signature.hex(),
+        "A" * 2052,
+    ]
+    for each in wrong:
+        assert key.verify_base64(MESSAGE, each) is False, each
+        assert key.verify_base64(MESSAGE, each.encode()) is False, each
+
+
+@pytest.mark.parametrize("bits", [2048, 2056, 2064, 8192])
+def test_every_padding_of_base64_is_read(rsa: ModuleType, bits: int) -> None:
+    made = generate_private_key(public_exponent=65537, key_size=bits)
+    key = rsa.RsaPublicKey(spki(made))
+    text = base64.b64encode(made.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())).decode()
+    assert len(text) <= SIGNATURE_CHARS_MAX
+    assert key.verify_base64(MESSAGE, text) is True
+    for at in (0, 1, 2, 3, len(text) // 2, len(text) - 5):
+        other = "A" if text[at] != "A" else "B"
+        assert key.verify_base64(MESSAGE, text[:at] + other + text[at + 1 :]) is False
 
 
 def test_a_key_is_not_pickled(rsa: ModuleType) -> None:
@@ -281,6 +322,7 @@ def test_a_refusal_leaves_nothing_for_ssl_to_find(rsa: ModuleType) -> None:
 
 
 WITHOUT_LIBRARY = """
+import base64
 import sys
 sys.modules["_hashlib"] = sys.modules["_ssl"] = None
 from fastpath import _rsa_c, _rsa_terms as terms
@@ -289,6 +331,10 @@ key = _rsa_c.RsaPublicKey(terms.PROOF_KEY)
 assert key.verify(terms.PROOF_MESSAGE, terms.PROOF_SIGNATURE) is True
 assert key.verify(terms.PROOF_MESSAGE, terms.PROOF_SIGNATURE[1:]) is False
 assert key.verify(b"", terms.PROOF_SIGNATURE) is False
+text = base64.b64encode(terms.PROOF_SIGNATURE)
+assert key.verify_base64(terms.PROOF_MESSAGE, text) is True
+assert key.verify_base64(terms.PROOF_MESSAGE, text.decode()) is True
+assert key.verify_base64(terms.PROOF_MESSAGE, text + b"=") is False
 """
 
 

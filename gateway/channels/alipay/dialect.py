@@ -5,19 +5,16 @@ number is no amount, since a decoder has already rounded it. Reading is total: w
 accepted spelling is None, and the caller decides what a missing fact means.
 """
 
-import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 from fastpath.amount import AmountInvalid, format_decimal, parse_decimal
+from fastpath.moment import read_wall
 
 CURRENCY = "CNY"
 CURRENCY_EXPONENT = 2
-BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
+BEIJING_HOURS_EAST = 8
+BEIJING = timezone(timedelta(hours=BEIJING_HOURS_EAST), "Asia/Shanghai")
 TIME_CHARS = 19
-
-_BEIJING_OFFSET = "+08:00"
-# Refund times come with milliseconds, all others without.
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
 
 
 def beijing_text(moment: datetime) -> str:
@@ -28,13 +25,11 @@ def beijing_text(moment: datetime) -> str:
 
 
 def moment_of(text: object) -> datetime | None:
-    """The moment (UTC) of a Beijing wall time; None if `text` is not one."""
-    if not isinstance(text, str) or not _TIME.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text + _BEIJING_OFFSET).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    """The moment (UTC) of a Beijing wall time; None if `text` is not one.
+
+    Refund times come with milliseconds, all others without.
+    """
+    return read_wall(text, BEIJING_HOURS_EAST) if type(text) is str else None
 
 
 def yuan_of(fen: int) -> str:

@@ -31,13 +31,14 @@ acknowledged without effect.
 import hashlib
 from collections.abc import Mapping
 
+from fastpath.signed_form import SignedForm
 from gateway.channels.alipay.credentials import v2_types, verification_keys
 from gateway.channels.alipay.dialect import CURRENCY, fen_of, moment_of
 from gateway.channels.alipay.signature import (
-    Form,
     TextMalformed,
     form_texts,
     parse_form,
+    texts_of,
     verify_notification,
 )
 from gateway.channels.alipay.trade import CLOSED_STATUS, PAID_STATUSES, paid
@@ -60,17 +61,41 @@ RELEASE_NOTIFY_TYPES = frozenset({"fund_auth_unfreeze", "fund_auth_operation_can
 NUMBER_CHARS_MAX = 64
 
 
+_TRADE_FACTS = (
+    "app_id",
+    "seller_id",
+    "notify_type",
+    "out_trade_no",
+    "trade_no",
+    "trade_status",
+    "out_biz_no",
+    "gmt_refund",
+    "refund_fee",
+    "gmt_payment",
+    "total_amount",
+    "buyer_pay_amount",
+    "receipt_amount",
+    "trans_currency",
+)
+
+
 def read_notification(account: AccountView, request: CallbackRequest) -> VerifiedCallback:
     """Verify and read one notification. Raises `CallbackRefused` and nothing else."""
-    fields = _verified_fields(account, request)
-    if fields.get("app_id") != account.credentials["app_id"]:
+    form = _verified_form(account, request)
+    try:
+        # All that a payment's takes; the rare others are read again, whole.
+        facts = texts_of(form, _TRADE_FACTS)
+        app_id, said_seller_id, notify_type = facts[:3]
+        fields = {} if notify_type == TRADE_NOTIFY_TYPE else form_texts(form)
+    except TextMalformed:
+        raise CallbackRefused("malformed") from None
+    if app_id != account.credentials["app_id"]:
         raise CallbackRefused("wrong_application")
     seller_id = account.credentials["seller_id"]
-    notify_type = fields.get("notify_type")
     if notify_type == TRADE_NOTIFY_TYPE:
-        if fields.get("seller_id") != seller_id:
+        if said_seller_id != seller_id:
             raise CallbackRefused("wrong_seller")
-        return _read_trade(fields)
+        return _read_trade(facts)
     if fields.get("seller_id", seller_id) != seller_id:
         raise CallbackRefused("wrong_seller")
     if notify_type == FREEZE_NOTIFY_TYPE or notify_type in RELEASE_NOTIFY_TYPES:
@@ -80,31 +105,33 @@ def read_notification(account: AccountView, request: CallbackRequest) -> Verifie
     return _read_other(fields)
 
 
-def _verified_fields(account: AccountView, request: CallbackRequest) -> dict[str, str]:
+def _verified_form(account: AccountView, request: CallbackRequest) -> SignedForm:
     if request.method != "POST":
         raise CallbackRefused("malformed")
     try:
         form = parse_form(request.body)
     except TextMalformed:
         raise CallbackRefused("malformed") from None
-    if b"sign" not in form:
+    if form.get(b"sign") is None:
         raise CallbackRefused("malformed")
-    serial = form.get(b"alipay_cert_sn", b"").decode("ascii", "replace") or None
+    serial = _said(form, b"alipay_cert_sn") or None
     known = verification_keys(account, serial)
     if not known:
         raise CallbackRefused(UNKNOWN_SERIAL, serial=serial)
     # The type only chooses the rule, before it is proven: types of payments always have V1.
-    said_type = form.get(b"notify_type", b"").decode("ascii", "replace")
-    by_v2 = said_type in v2_types(account)
+    types = v2_types(account)
+    by_v2 = bool(types) and _said(form, b"notify_type") in types
     if not _is_genuine(form, known, by_v2=by_v2):
         raise CallbackRefused("bad_signature")
-    try:
-        return form_texts(form)
-    except TextMalformed:
-        raise CallbackRefused("malformed") from None
+    return form
 
 
-def _is_genuine(form: Form, keys: tuple[str, ...], *, by_v2: bool) -> bool:
+def _said(form: SignedForm, name: bytes) -> str:
+    """What is needed to verify the form, and is not proven yet; empty where it is not said."""
+    return (form.get(name) or b"").decode("ascii", "replace")
+
+
+def _is_genuine(form: SignedForm, keys: tuple[str, ...], *, by_v2: bool) -> bool:
     """Whether one of `keys` signed the form; one that is unusable, and those after it, did not."""
     try:
         for key in keys:
@@ -115,34 +142,40 @@ def _is_genuine(form: Form, keys: tuple[str, ...], *, by_v2: bool) -> bool:
     return False
 
 
-def _read_trade(fields: Mapping[str, str]) -> VerifiedCallback:
-    order_no = _number(fields, "out_trade_no")
-    trade_no = _number(fields, "trade_no")
-    status = _number(fields, "trade_status")
-    refund_no = _number(fields, "out_biz_no") if "out_biz_no" in fields else None
-    is_refund = _is_refund(fields)
-    refund_key = ""
-    if is_refund:
-        refund_key = refund_no or fields.get("gmt_refund") or fields.get("refund_fee", "")
-    outcome: Paid | Closed | Refunded | None = None
-    if is_refund:
-        if refund_no is not None and (status in PAID_STATUSES or status == CLOSED_STATUS):
-            outcome = Refunded(refund_no=refund_no, refunded_at=moment_of(fields.get("gmt_refund")))
-    elif status in PAID_STATUSES:
-        outcome = _paid(fields, trade_no)
-    elif status == CLOSED_STATUS and "gmt_payment" not in fields:
-        outcome = Closed(channel_order_no=trade_no)
-    return VerifiedCallback(
-        dedupe_key=f"{trade_no}|{status}|{refund_key}",
-        attempt_no=order_no,
-        outcome=outcome,
-        refund_no=refund_no if is_refund else None,
-    )
+def _read_trade(facts: tuple[str | None, ...]) -> VerifiedCallback:
+    """A trade's notification, of which `facts` are the `_TRADE_FACTS`."""
+    order_no, trade_no, status = _number(facts[3]), _number(facts[4]), _number(facts[5])
+    refund_no, refunded_at, refund_fee, paid_at = facts[6:10]
+    if _is_refund(refund_no, refunded_at, refund_fee):
+        refunded: Refunded | None = None
+        if refund_no is not None:
+            _number(refund_no)
+            if status in PAID_STATUSES or status == CLOSED_STATUS:
+                refunded = Refunded(refund_no, moment_of(refunded_at))
+        refund_key = refund_no or refunded_at or refund_fee
+        return VerifiedCallback(f"{trade_no}|{status}|{refund_key}", order_no, refunded, refund_no)
+    outcome: Paid | Closed | None = None
+    if status in PAID_STATUSES:
+        total, buyer_pay, receipt, currency = facts[10:]
+        fen = fen_of(total)
+        if not fen:
+            raise CallbackRefused("malformed")
+        outcome = paid(
+            trade_no=trade_no,
+            total=fen,
+            paid_at=paid_at,
+            buyer_pay=buyer_pay,
+            receipt=receipt,
+            currency=currency,
+        )
+    elif status == CLOSED_STATUS and paid_at is None:
+        outcome = Closed(trade_no)
+    return VerifiedCallback(f"{trade_no}|{status}|", order_no, outcome)
 
 
 def _read_hold(fields: Mapping[str, str], *, is_freeze: bool) -> VerifiedCallback:
-    auth_no, order_no = _number(fields, "auth_no"), _number(fields, "out_order_no")
-    status = _number(fields, "status")
+    auth_no, order_no = _number(fields.get("auth_no")), _number(fields.get("out_order_no"))
+    status = _number(fields.get("status"))
     operation = fields.get("operation_id") or fields.get("out_request_no", "")
     outcome: Authorized | Closed | None = None
     if is_freeze and status == "SUCCESS":
@@ -171,28 +204,22 @@ def _read_other(fields: Mapping[str, str]) -> VerifiedCallback:
     )
 
 
-def _is_refund(fields: Mapping[str, str]) -> bool:
+def _is_refund(refund_no: str | None, refunded_at: str | None, refund_fee: str | None) -> bool:
     """Whether the message tells of a refund.
 
     `refund_fee` alone does not: trades that time out unpaid are notified with `refund_fee=0.00`.
     A `refund_fee` that is no amount counts as one, because then nothing may be booked as paid.
     """
     return (
-        "gmt_refund" in fields
-        or "out_biz_no" in fields
-        or ("refund_fee" in fields and fen_of(fields["refund_fee"]) != 0)
+        refunded_at is not None
+        or refund_no is not None
+        or (refund_fee is not None and fen_of(refund_fee) != 0)
     )
 
 
-def _paid(fields: Mapping[str, str], trade_no: str) -> Paid:
-    total = fen_of(fields.get("total_amount"))
-    if not total:
+def _number(value: str | None) -> str:
+    if value is None or len(value) > NUMBER_CHARS_MAX:
         raise CallbackRefused("malformed")
-    return paid(fields, trade_no=trade_no, total=total, paid_at=fields.get("gmt_payment"))
-
-
-def _number(fields: Mapping[str, str], name: str) -> str:
-    value = fields.get(name, "")
-    if not 0 < len(value) <= NUMBER_CHARS_MAX or not (value.isascii() and value.isprintable()):
+    if not (value.isascii() and value.isprintable()):
         raise CallbackRefused("malformed")
     return value

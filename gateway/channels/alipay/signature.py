@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from fastpath import form as forms
+from fastpath.form import join_sorted
+from fastpath.signed_form import FormMalformed, SignedForm
 from gateway.channels.crypto import rsa_sha256_sign, rsa_sha256_verify
 
 SIGN_TYPE = "RSA2"
@@ -47,7 +48,7 @@ class TextMalformed(ValueError):
 
 def request_canonical(params: dict[str, str]) -> bytes:
     """What a UTF-8 request's signature covers; `params` are query and body together."""
-    return forms.join_sorted(params, (b"sign",), False)
+    return join_sorted(params, (b"sign",), False)
 
 
 def sign_request(params: dict[str, str], private_key: str) -> str:
@@ -204,15 +205,12 @@ def _string_member(members: dict[str, bytes], name: str) -> str | None:
 
 # --- notifications ------------------------------------------------------------------------------
 
-Form = dict[bytes, bytes]
-"""Parameters of a notification, percent-decoded once, still in the sender's charset."""
-
 _SIGN_TYPE = SIGN_TYPE.encode("ascii")
 _LEFT_OUT_V1 = (b"sign", b"sign_type")
 _LEFT_OUT_V2 = (b"sign",)
 
 
-def parse_form(body: bytes) -> Form:
+def parse_form(body: bytes) -> SignedForm:
     """Parse application/x-www-form-urlencoded exactly once, into bytes. Raises `TextMalformed`.
 
     Refused: more than `FORM_BYTES_MAX` bytes or `FORM_PAIRS_MAX` pairs, repeated keys, a pair
@@ -221,45 +219,61 @@ def parse_form(body: bytes) -> Form:
     if len(body) > FORM_BYTES_MAX:
         raise TextMalformed("the form is too large")
     try:
-        return forms.read_form(body, FORM_PAIRS_MAX)
-    except forms.FormMalformed as malformed:
+        return SignedForm(body, FORM_PAIRS_MAX)
+    except FormMalformed as malformed:
         raise TextMalformed(str(malformed)) from None
 
 
-def form_texts(form: Form) -> dict[str, str]:
+def form_texts(form: SignedForm) -> dict[str, str]:
     """The non-empty parameters as text of the declared charset. Raises `TextMalformed`.
 
     To be called after verification. Empty values are left out, because the signature may have
     been made without them: none of them may decide anything.
     """
-    charset = _CHARSETS.get(form.get(b"charset", b"").lower())
-    if charset is None:
-        raise TextMalformed("the charset of the form is not known")
+    charset = _charset_of(form)
     try:
-        return forms.form_texts(form, charset, False)
-    except forms.FormMalformed as malformed:
+        return form.texts(charset, False)
+    except FormMalformed as malformed:
         raise TextMalformed(str(malformed)) from None
 
 
-def notification_canonical(form: Form, *, keep_sign_type: bool, keep_empty: bool = True) -> bytes:
+def texts_of(form: SignedForm, names: tuple[str, ...]) -> tuple[str | None, ...]:
+    """What `form_texts` says of each of `names`, None where nothing. Raises `TextMalformed`."""
+    charset = _charset_of(form)
+    try:
+        return form.texts_of(names, charset)
+    except FormMalformed as malformed:
+        raise TextMalformed(str(malformed)) from None
+
+
+def _charset_of(form: SignedForm) -> str:
+    charset = _CHARSETS.get((form.get(b"charset") or b"").lower())
+    if charset is None:
+        raise TextMalformed("the charset of the form is not known")
+    return charset
+
+
+def notification_canonical(
+    form: SignedForm, *, keep_sign_type: bool, keep_empty: bool = True
+) -> bytes:
     """The bytes that a notification's signature covers, in the sender's charset."""
-    return forms.join_sorted(form, _LEFT_OUT_V2 if keep_sign_type else _LEFT_OUT_V1, keep_empty)
+    return form.canonical(_LEFT_OUT_V2 if keep_sign_type else _LEFT_OUT_V1, keep_empty)
 
 
-def verify_notification(form: Form, public_key: str, *, keep_sign_type: bool = False) -> bool:
+def verify_notification(form: SignedForm, public_key: str, *, keep_sign_type: bool = False) -> bool:
     """Whether the form is signed by `public_key`. Raises `KeyUnusable`.
 
     `keep_sign_type` asks for the V2 rule; payment notifications use V1.
     """
-    if form.get(b"sign_type", _SIGN_TYPE) != _SIGN_TYPE:
+    if form.get(b"sign_type") not in (None, _SIGN_TYPE):
         return False
-    signature = form.get(b"sign", b"").decode("ascii", "replace")
+    signature = form.get(b"sign")
     if not signature:
         return False
     whole = notification_canonical(form, keep_sign_type=keep_sign_type)
     if rsa_sha256_verify(public_key, whole, signature):
         return True
-    if all(form.values()):
+    if not form.has_empty:
         return False
     dense = notification_canonical(form, keep_sign_type=keep_sign_type, keep_empty=False)
     return rsa_sha256_verify(public_key, dense, signature)

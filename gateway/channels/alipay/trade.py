@@ -6,8 +6,6 @@ Alipay names a currency only if it is another than the yuan; it is reported as i
 to compare with the books.
 """
 
-from collections.abc import Mapping
-
 from gateway.channels.alipay.answer import MISSING, Answer
 from gateway.channels.alipay.dialect import CURRENCY, fen_of, moment_of, payer_share
 from gateway.channels.codec import Closed, Paid, QueryOutcome, Unknown, Waiting
@@ -18,21 +16,26 @@ PAID_STATUSES = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 CLOSED_STATUS = "TRADE_CLOSED"
 
 
-def paid(fields: Mapping[str, object], *, trade_no: str, total: int, paid_at: object) -> Paid:
-    """A payment of `total` fen; `fields` are an answer's or a notification's."""
+def paid(
+    *,
+    trade_no: str,
+    total: int,
+    paid_at: object,
+    buyer_pay: object,
+    receipt: object,
+    currency: object,
+) -> Paid:
+    """A payment of `total` fen; the others are as an answer or a notification spells them."""
     payer_amount, discount_amount = payer_share(
-        total=total,
-        buyer_pay=fen_of(fields.get("buyer_pay_amount")),
-        receipt=fen_of(fields.get("receipt_amount")),
+        total=total, buyer_pay=fen_of(buyer_pay), receipt=fen_of(receipt)
     )
-    currency = fields.get("trans_currency")
     return Paid(
-        channel_order_no=trade_no,
-        amount=total,
-        currency=currency if isinstance(currency, str) and currency else CURRENCY,
-        paid_at=moment_of(paid_at),
-        payer_amount=payer_amount,
-        discount_amount=discount_amount,
+        trade_no,
+        total,
+        currency if isinstance(currency, str) and currency else CURRENCY,
+        moment_of(paid_at),
+        payer_amount,
+        discount_amount,
     )
 
 
@@ -44,7 +47,7 @@ def read_trade(answer: Answer) -> QueryOutcome:
     if status == WAITING_STATUS:
         return Waiting(channel_order_no=answer.text("trade_no"))
     if status in PAID_STATUSES:
-        return _paid(answer)
+        return read_paid(answer, time_name="send_pay_date")
     if status == CLOSED_STATUS:
         return _closed_or_refunded(answer)
     return Unknown(reason="the trade status is not a listed one")
@@ -61,13 +64,14 @@ def _closed_or_refunded(answer: Answer) -> QueryOutcome:
         fen_of(answer.fields.get(name)) for name in ("buyer_pay_amount", "receipt_amount")
     )
     if has_time and has_amount:
-        return _paid(answer)
+        return read_paid(answer, time_name="send_pay_date")
     if has_time or has_amount:
         return Unknown(reason="the closed trade may have been paid")
     return Closed(channel_order_no=answer.text("trade_no"))
 
 
-def _paid(answer: Answer) -> Paid | Unknown:
+def read_paid(answer: Answer, *, time_name: str) -> Paid | Unknown:
+    """An answer that says that a trade is paid; when, it says under `time_name`."""
     trade_no = answer.text("trade_no")
     total = fen_of(answer.fields.get("total_amount"))
     if trade_no is None:
@@ -75,5 +79,10 @@ def _paid(answer: Answer) -> Paid | Unknown:
     if not total:
         return Unknown(reason=MISSING + "total_amount")
     return paid(
-        answer.fields, trade_no=trade_no, total=total, paid_at=answer.fields.get("send_pay_date")
+        trade_no=trade_no,
+        total=total,
+        paid_at=answer.fields.get(time_name),
+        buyer_pay=answer.fields.get("buyer_pay_amount"),
+        receipt=answer.fields.get("receipt_amount"),
+        currency=answer.fields.get("trans_currency"),
     )

@@ -19,9 +19,9 @@ from typing import Literal, NamedTuple
 
 from gateway.channels.alipay import codes
 from gateway.channels.alipay.answer import MISSING, Answer, lacks
-from gateway.channels.alipay.dialect import beijing_text, fen_of, yuan_of
+from gateway.channels.alipay.dialect import beijing_text, yuan_of
 from gateway.channels.alipay.limits import end_of
-from gateway.channels.alipay.trade import paid
+from gateway.channels.alipay.trade import read_paid
 from gateway.channels.codec import HandedOut, PayOrder, PayOutcome, Unknown
 
 QR_CODE_CHARS_MAX = 1024
@@ -87,14 +87,7 @@ def _read_barcode(answer: Answer, order: PayOrder) -> PayOutcome:
     trade_no = answer.text("trade_no")
     if answer.code == codes.IN_PROGRESS:
         return HandedOut(next_action=BARCODE_WAIT, channel_order_no=trade_no)
-    total = fen_of(answer.fields.get("total_amount"))
-    if trade_no is None:
-        return Unknown(reason=MISSING + "trade_no")
-    if not total:
-        return Unknown(reason=MISSING + "total_amount")
-    return paid(
-        answer.fields, trade_no=trade_no, total=total, paid_at=answer.fields.get("gmt_payment")
-    )
+    return read_paid(answer, time_name="gmt_payment")
 
 
 def _read_nothing(answer: Answer, order: PayOrder) -> PayOutcome:

@@ -13,7 +13,8 @@ Callbacks come as an ordinary form. Source: UnionPay, "acp 5.1.0", behaviour of 
 import hashlib
 from collections.abc import Mapping
 
-from fastpath.form import FormMalformed, form_texts, join_sorted, read_form
+from fastpath.form import join_sorted
+from fastpath.signed_form import FormMalformed, SignedForm
 from gateway.channels.crypto import rsa_sha256_sign, rsa_sha256_verify
 
 SIGNATURE = "signature"
@@ -108,6 +109,6 @@ def parse_form(body: bytes) -> dict[str, str]:
     if not body.isascii():
         raise TextMalformed("the form is not of ASCII")
     try:
-        return form_texts(read_form(body, FIELDS_MAX), "utf-8", True)
+        return SignedForm(body, FIELDS_MAX).texts("utf-8", True)
     except FormMalformed as malformed:
         raise TextMalformed(str(malformed)) from None

@@ -1,4 +1,4 @@
-"""The words both twins of `fastpath.form` share: charsets and errors.
+"""The words both twins of `fastpath.signed_form` share: charsets and errors.
 
 Law. Only names and values, no decision. An error text is one of a fixed set and never repeats
 input.

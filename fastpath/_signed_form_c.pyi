@@ -1,0 +1,1 @@
+from fastpath._signed_form_py import SignedForm as SignedForm

@@ -12,7 +12,8 @@ import msgspec
 from gateway.center.answer import Answer, is_answer
 from gateway.center.cache_ports import Loaded
 from gateway.center.close import Close
-from gateway.center.pay import Created, Order, Pay
+from gateway.center.order import Order
+from gateway.center.pay import Created, Pay
 from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.domain import cursor, ids

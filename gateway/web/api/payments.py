@@ -36,8 +36,8 @@ from gateway.web.api.schemas import (
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 REPLAYED = ("Idempotent-Replayed", "true")
 PATH = "/v1/payments"

@@ -11,6 +11,7 @@ import asyncpg
 
 from benchmarks.finding import Finding, Player, Verdict, ratio
 from benchmarks.house import House
+from benchmarks.load import Round
 from benchmarks.orders import Orders, ServiceOrders
 from benchmarks.stage import Stage, open_program
 
@@ -42,22 +43,28 @@ async def measure(stage: Stage) -> Finding:
         open_program(FASTAPI, plan, *arguments, postgres_pid=postgres) as fastapi,
         open_program(ASYNCPG, plan, *arguments, postgres_pid=postgres) as bare,
     ):
-        players = {}
-        for name, target, rate in (
-            ("fastapi", fastapi, RATE_FIRST_FASTAPI),
-            ("asyncpg", bare, RATE_FIRST_ASYNCPG),
-        ):
-            players[name] = ServiceOrders(
-                house, plan, name=name, target=target, count=COUNT, rate_first=rate
+        rivals = {
+            name: ServiceOrders(house, plan, name=name, target=target, count=COUNT, rate_first=rate)
+            for name, target, rate in (
+                ("fastapi", fastapi, RATE_FIRST_FASTAPI),
+                ("asyncpg", bare, RATE_FIRST_ASYNCPG),
             )
-            await players[name].check()
+        }
+        for each in rivals.values():
+            await each.check()
         found = await plan.interleave(
             {
                 "tillgate": made.play,
-                **{name: each.play for name, each in players.items()},
+                **{name: each.play for name, each in rivals.items()},
                 "hello": await stage.hello(made.file, name=NAME),
             }
         )
+    counted = sum(each.proven for each in rivals.values())
+    return tell(found, proof=f"{made.proof}; {counted:,} of the rivals")
+
+
+def tell(found: dict[str, list[Round]], *, proof: str) -> Finding:
+    """What the rounds say, by the names they were played under."""
     ours = Player(name="tillgate", about=ABOUT, rounds=found["tillgate"])
     other = Player(
         name="FastAPI + SQLAlchemy", about="the same guarantees", rounds=found["fastapi"]
@@ -70,11 +77,10 @@ async def measure(stage: Stage) -> Finding:
     hello = Player(
         name="hello (no signature, no database)", about="for scale", rounds=found["hello"]
     )
-    counted = sum(each.proven for each in players.values())
     return Finding(
         name=NAME,
         about=ABOUT,
-        proof=f"{made.proof}; {counted:,} of the rivals",
+        proof=proof,
         players=[ours, careful, other, hello],
         verdicts=[
             Verdict(

@@ -32,6 +32,7 @@ from gateway.adapters.system.vault import MerchantSecrets, Vault
 from gateway.app.addresses import addresses_of
 from gateway.center.answer import Answer
 from gateway.center.cache_ports import Cache, SharedCache, Wrote
+from gateway.center.carry_out import CarryOut
 from gateway.center.chase import Chase
 from gateway.center.close import Close
 from gateway.center.conclude import Concluder
@@ -40,6 +41,7 @@ from gateway.center.notify import Notify
 from gateway.center.offline import Offline
 from gateway.center.onboard import Onboard
 from gateway.center.once import Ongoing
+from gateway.center.order import Orders
 from gateway.center.pay import Pay
 from gateway.center.query import Query
 from gateway.center.quick_pay import QuickPay
@@ -133,13 +135,32 @@ class Core:
             books=self.shards,
             reader=self.reader,
             directory=self.directory,
+            orders=self.orders,
+            carry_out=self.carry_out,
+            clock=self.clock,
+            persons=self.persons,
+        )
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Makes rows of orders."""
+        return Orders(
+            directory=self.directory,
+            teller=self.observed_teller,
+            clock=self.clock,
+            ids=self.ids,
+            livemode=self.settings.livemode,
+        )
+
+    @cached_property
+    def carry_out(self) -> CarryOut:
+        """Asks channels about new attempts."""
+        return CarryOut(
+            books=self.shards,
+            reader=self.reader,
             teller=self.observed_teller,
             concluder=self.concluder,
             ongoing=self.ongoing,
-            clock=self.clock,
-            ids=self.ids,
-            persons=self.persons,
-            livemode=self.settings.livemode,
         )
 
     @cached_property

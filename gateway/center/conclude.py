@@ -7,7 +7,9 @@ others find it done.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.center.ports import Clock, Ids
@@ -56,6 +58,70 @@ def error_of(refused: Refused) -> dict[str, object]:
     }
 
 
+class Word(Struct, kw_only=True, eq=False):
+    """What a channel said of an attempt, until it is decided on the rows what follows.
+
+    `place` is the payment's, `unexpected` that of funds the attempt brought before; `named` says
+    who else may have the number that the channel gave. `fresh` makes ids.
+    """
+
+    attempt: Attempt
+    answered: Outcome
+    now: datetime
+    way: Way
+    fresh: Callable[[], Fresh]
+    place: Need
+    unexpected: Need
+    named: tuple[Need, ...]
+    closing: bool
+    reversal: bool
+    seen: CallbackSeen | None
+    # Ids are made once, and only where they are needed: what was decided may be decided again.
+    of_money: Fresh | None = None
+    of_parts: Fresh | None = None
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The rows that the decision depends on."""
+        needs = (self.place, self.attempt.place, self.unexpected, *self.named)
+        return needs if self.seen is None else (*needs, self.seen.place)
+
+    def decide(self, rows: Rows) -> Writes:
+        """What it does to the rows; nothing, if its callback was seen before."""
+        seen = self.seen
+        payment: Payment = rows.get(self.place)
+        if seen is not None and rows.get(seen.place) is not None:
+            return Writes(touched=(self.place,), result=payment)
+        step = self._step(payment, rows)
+        if payment.amount_received != payment.amount_captured:
+            self.of_parts = self.of_parts or self.fresh()
+            step = with_parts(payment, step, now=self.now, fresh=self.of_parts)
+        written = step.rows if seen is None else (*step.rows, seen)
+        return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
+
+    def _step(self, payment: Payment, rows: Rows) -> Step:
+        answered, named = self.answered, self.named
+        outcome = answered if not named or _is_free(rows, named, self.attempt) else _NUMBER_TAKEN
+        present: Attempt = rows.get(self.attempt.place)
+        if isinstance(outcome, Paid):
+            self.of_money = self.of_money or self.fresh()
+            return outcomes.paid(
+                payment,
+                present,
+                _money(outcome),
+                now=self.now,
+                fresh=self.of_money,
+                known=rows.get(self.unexpected),
+                way=self.way,
+                reversal=self.reversal,
+            )
+        if present.status not in attempts.LIVING:
+            return Step(payment=payment, attempt=present)
+        closing, reversal = self.closing, self.reversal
+        asked = _asked(present, outcome, self.way, closing=closing, reversal=reversal)
+        return _step(payment, asked, outcome, self.now, self.way, closing or reversal)
+
+
 class Concluder:
     """Makes the Changes that follow from a channel's word; `way` tells what an attempt is like."""
 
@@ -80,52 +146,27 @@ class Concluder:
         `closing` says that the outcome answers a close or void, `reversal` a cancel; `seen` is the
         callback that brought it, and makes a second delivery change nothing.
         """
-        merchant_id = attempt.merchant_id
         now = self._clock.business()
-        way = self._way(attempt)
-        fresh = self._fresh(merchant_id)
-        of_parts: list[Fresh] = []
-        place = Need("payment", attempt.payment_id)
-        unexpected = Need("unexpected_of", attempt.id)
-        named = _named(attempt, answered)
-
-        def decide(rows: Rows) -> Writes:
-            outcome = answered if _is_free(rows, named, attempt) else _NUMBER_TAKEN
-            payment: Payment = rows.get(place)
-            present: Attempt = rows.get(attempt.place)
-            if seen is not None and rows.get(seen.place) is not None:
-                return Writes(touched=(place,), result=payment)
-            if isinstance(outcome, Paid):
-                step = outcomes.paid(
-                    payment,
-                    present,
-                    _money(outcome),
-                    now=now,
-                    fresh=fresh,
-                    known=rows.get(unexpected),
-                    way=way,
-                    reversal=reversal,
-                )
-            elif present.status not in attempts.LIVING:
-                step = Step(payment=payment, attempt=present)
-            else:
-                asked = _asked(present, outcome, way, closing=closing, reversal=reversal)
-                step = _step(payment, asked, outcome, now, way, closing or reversal)
-            if payment.amount_received != payment.amount_captured:
-                if not of_parts:
-                    of_parts.append(self._fresh(merchant_id))  # once: it may be run again
-                step = with_parts(payment, step, now=now, fresh=of_parts[0])
-            written = step.rows if seen is None else (*step.rows, seen)
-            return Writes(rows=written, entries=step.entries, lines=step.lines, result=step.payment)
-
-        needs = (place, attempt.place, unexpected, *named)
+        word = Word(
+            attempt=attempt,
+            answered=answered,
+            now=now,
+            way=self._way(attempt),
+            fresh=partial(self._fresh, attempt.merchant_id),
+            place=Need("payment", attempt.payment_id),
+            unexpected=Need("unexpected_of", attempt.id),
+            named=_named(attempt, answered),
+            closing=closing,
+            reversal=reversal,
+            seen=seen,
+        )
         return Change(
-            merchant_id=merchant_id,
+            merchant_id=attempt.merchant_id,
             actor=actor,
             at=now,
             request_id=request_id,
-            decide=decide,
-            needs=needs if seen is None else (*needs, seen.place),
+            decide=word.decide,
+            needs=word.needs,
             accounts=_accounts(attempt, answered) if isinstance(answered, Paid) else (),
         )
 

@@ -4,48 +4,25 @@ Beats: LOAD merchant's accounts (in memory) - DECIDE order, account, rows - COMM
 submitted - TELL the channel, and COMMIT what it said. The attempt is durable before a byte leaves.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.center.conclude import Concluder
-from gateway.center.once import POLL_S, WAIT_S, Ongoing
-from gateway.center.ports import Books, Clock, Directory, Ids, Persons, Reader
-from gateway.center.tell import Teller, pay_order
+from gateway.center.carry_out import CarryOut
+from gateway.center.order import Order, Orders
+from gateway.center.ports import Books, Clock, Directory, Persons, Reader
 from gateway.domain import payment as payments
 from gateway.domain.attempt import Attempt, without_codes
-from gateway.domain.change import Change, Need, Row, Rows, Writes, all_new, foreseen
+from gateway.domain.change import Change, Need, Rows, Writes, all_new, foreseen
 from gateway.domain.endpoint import check_version
 from gateway.domain.errors import TillgateError, not_found
 from gateway.domain.idempotency import Numbered, check_repeat
-from gateway.domain.merchant import ChannelAccount
 from gateway.domain.payment import Payment
 from gateway.domain.person import PayerKey, payer_of
 
-SUBMITTED_DUE = timedelta(seconds=20)  # beyond every send of a live gateway
-
 EndLiving = Callable[[Payment], Awaitable[Payment]]
-
-
-class Order(Struct, frozen=True, kw_only=True):
-    """What a merchant wants paid; already checked field by field."""
-
-    merchant_order_no: str
-    amount: int
-    currency: str
-    subject: str
-    method: str | None = None
-    method_options: Mapping[str, str] = field(default_factory=dict)
-    capture_method: str = "automatic"
-    expires_in: int = payments.EXPIRES_IN_DEFAULT_S
-    return_url: str | None = None
-    notify_url: str | None = None
-    customer: dict[str, str] | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Created(Struct, frozen=True):
@@ -83,24 +60,18 @@ class Pay:
         books: Books,
         reader: Reader,
         directory: Directory,
-        teller: Teller,
-        concluder: Concluder,
-        ongoing: Ongoing,
+        orders: Orders,
+        carry_out: CarryOut,
         clock: Clock,
-        ids: Ids,
         persons: Persons,
-        livemode: bool,
     ) -> None:
         self._books = books
         self._reader = reader
         self._directory = directory
-        self._teller = teller
-        self._concluder = concluder
-        self._ongoing = ongoing
+        self._orders = orders
+        self._carry_out = carry_out
         self._clock = clock
-        self._ids = ids
         self._persons = persons
-        self._livemode = livemode
 
     # --- create ----------------------------------------------------------------------------------
 
@@ -115,10 +86,10 @@ class Pay:
         account = None
         try:
             if order.method is not None:
-                account = await self.account(merchant_id, order.method)
-            payment, attempt = self._rows(merchant_id, order, numbered, account)
+                account = await self._orders.account(merchant_id, order.method)
+            payment, attempt = self._orders.draft(merchant_id, order, numbered, account)
             if attempt is not None:
-                self._check(payment, attempt)
+                self._orders.check(payment, attempt)
         except TillgateError as refusal:
             # A repeat is answered even when the order would be refused by now.
             return await self._replay(merchant_id, numbered, refusal)
@@ -136,36 +107,15 @@ class Pay:
             return await self.settled(created)
         if created.attempt is None or account is None:
             return created
-        payment = await self._tell(
-            created.payment, created.attempt, account, actor, request_id, writes.rows
+        payment = await self._carry_out.begin(
+            created.payment,
+            created.attempt,
+            account,
+            actor=actor,
+            request_id=request_id,
+            rows=writes.rows,
         )
         return Created(payment, False)
-
-    def _check(self, payment: Payment, attempt: Attempt) -> None:
-        """Refuse what the channel would never take, before any effect."""
-        codec = self._teller.codec(attempt.channel)
-        if payment.capture_method == "manual" and attempt.method not in codec.authorizing:
-            raise TillgateError(
-                "unsupported_method",
-                f"{attempt.method} cannot be captured manually.",
-                param="/capture_method",
-            )
-        codec.check_order(pay_order(attempt, payment))
-
-    async def account(self, merchant_id: str, method: str) -> ChannelAccount:
-        """The merchant's registration that serves a method: lowest priority number, most weight."""
-        fitting = [
-            each
-            for each in await self._directory.find_accounts_of(merchant_id)
-            if each.status == "active" and method in each.methods
-        ]
-        if not fitting:
-            raise TillgateError(
-                "unsupported_method",
-                f"No channel account of this merchant serves {method}.",
-                param="/method",
-            )
-        return min(fitting, key=lambda each: (each.priority, -each.weight, each.id))
 
     def create_change(
         self,
@@ -229,85 +179,6 @@ class Pay:
         )
         return Sealing(self._persons, customer, key)
 
-    def _rows(
-        self,
-        merchant_id: str,
-        order: Order,
-        numbered: Numbered,
-        account: ChannelAccount | None,
-    ) -> tuple[Payment, Attempt | None]:
-        now = self._clock.business()
-        expires_at = now + timedelta(seconds=order.expires_in)
-        payment_id = self._ids.make("pay", merchant_id)
-        attempt = None
-        if account is not None and order.method is not None:
-            attempt = self._attempt(
-                merchant_id,
-                payment_id,
-                account,
-                number=1,
-                method=order.method,
-                method_options=order.method_options,
-                amount=order.amount,
-                currency=order.currency,
-                expires_at=expires_at,
-            )
-        payment = Payment(
-            merchant_id=merchant_id,
-            id=payment_id,
-            merchant_order_no=order.merchant_order_no,
-            fingerprint=numbered.fingerprint,
-            fingerprint_key=numbered.fingerprint_key,
-            amount=order.amount,
-            currency=order.currency,
-            subject=order.subject,
-            status="requires_payment_method" if attempt is None else "processing",
-            livemode=self._livemode,
-            capture_method=order.capture_method,
-            created_at=now,
-            expires_at=expires_at,
-            method=order.method,
-            channel=None if account is None else account.channel,
-            channel_account_id=None if account is None else account.id,
-            attempt_id=None if attempt is None else attempt.id,
-            attempts=0 if attempt is None else 1,
-            return_url=order.return_url,
-            notify_url=order.notify_url,
-            metadata=order.metadata,
-        )
-        return payment, attempt
-
-    def _attempt(
-        self,
-        merchant_id: str,
-        payment_id: str,
-        account: ChannelAccount,
-        *,
-        number: int,
-        method: str,
-        method_options: Mapping[str, str],
-        amount: int,
-        currency: str,
-        expires_at: datetime,
-    ) -> Attempt:
-        now = self._clock.business()
-        return Attempt(
-            merchant_id=merchant_id,
-            id=self._ids.make("att", merchant_id),
-            payment_id=payment_id,
-            number=number,
-            method=method,
-            method_options=method_options,
-            channel=account.channel,
-            channel_account_id=account.id,
-            amount=amount,
-            currency=currency,
-            status="submitted",
-            created_at=now,
-            expires_at=expires_at,
-            due_at=now + SUBMITTED_DUE,
-        )
-
     async def _replay(
         self, merchant_id: str, numbered: Numbered, refusal: TillgateError
     ) -> Created:
@@ -326,66 +197,7 @@ class Pay:
 
     async def settled(self, created: Created) -> Created:
         """What a repeat is answered: the payment once its first carrying-out is over."""
-        return Created(await self._settled(created.payment), True)
-
-    async def _settled(self, payment: Payment) -> Payment:
-        """The payment once its first carrying-out is over, waiting at most five seconds."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + WAIT_S
-        while payment.status == "processing" and payment.attempts == 1:
-            left = until - loop.time()
-            if left <= 0:
-                break
-            if not await self._ongoing.wait(payment.id, left):
-                break
-            attempt = await self._reader.attempt(payment.merchant_id, payment.attempt_id or "")
-            if attempt is None or attempt.status != "submitted":
-                break
-            await asyncio.sleep(min(POLL_S, left))
-        return await self._reader.payment(payment.merchant_id, payment.id) or payment
-
-    # --- tell ------------------------------------------------------------------------------------
-
-    async def _tell(
-        self,
-        payment: Payment,
-        attempt: Attempt,
-        account: ChannelAccount,
-        actor: str,
-        request_id: str | None,
-        rows: Sequence[Row],
-    ) -> Payment:
-        """Ask the channel in a task of its own; the answer is what is known after 5 s at most."""
-        work = self.ask(payment, attempt, account, actor=actor, request_id=request_id, rows=rows)
-        task = self._ongoing.start(payment.id, work)
-        done, _ = await asyncio.wait({task}, timeout=WAIT_S)
-        if done and task.exception() is None:
-            return task.result()
-        return payment
-
-    async def ask(
-        self,
-        payment: Payment,
-        attempt: Attempt,
-        account: ChannelAccount,
-        *,
-        actor: str,
-        request_id: str | None,
-        rows: Sequence[Row] = (),
-    ) -> Payment:
-        """TELL the channel about a durable attempt and COMMIT what it said.
-
-        `rows` are payment and attempt as they were stored a moment ago, if that is known.
-        """
-        order = pay_order(attempt, payment)
-        outcome = await self._teller.pay(account, order)
-        change = self._concluder.payment_change(
-            attempt, outcome, actor=actor, request_id=request_id
-        )
-        if rows:
-            change = foreseen(change, rows)
-        writes = await self._books.submit(change)
-        return writes.result
+        return Created(await self._carry_out.settled(created.payment), True)
 
     # --- confirm ---------------------------------------------------------------------------------
 
@@ -410,16 +222,16 @@ class Pay:
         if payment is None:
             raise not_found()
         check_version(payment.version, version)
-        account = await self.account(merchant_id, method)
+        account = await self._orders.account(merchant_id, method)
         if payment.status not in ("requires_payment_method", "requires_action", "processing"):
             raise payments.invalid_state(payment, "be confirmed")
         if payment.status != "requires_payment_method":
             if payment.method == method:
-                return await self._settled(payment)
+                return await self._carry_out.settled(payment)
             if payment.status == "processing":
                 raise payments.attempt_unknown()
             payment = await end_living(payment)
-        attempt = self._attempt(
+        attempt = self._orders.attempt(
             merchant_id,
             payment_id,
             account,
@@ -430,13 +242,15 @@ class Pay:
             currency=payment.currency,
             expires_at=payment.expires_at,
         )
-        self._check(payment, attempt)
+        self._orders.check(payment, attempt)
         change = self._confirm_change(payment, attempt, actor=actor, request_id=request_id)
         writes = await self._books.submit(foreseen(change, (payment,)))
         begun, mine = writes.result
         if not mine:
-            return await self._settled(begun)
-        return await self._tell(begun, attempt, account, actor, request_id, writes.rows)
+            return await self._carry_out.settled(begun)
+        return await self._carry_out.begin(
+            begun, attempt, account, actor=actor, request_id=request_id, rows=writes.rows
+        )
 
     def _confirm_change(
         self, payment: Payment, attempt: Attempt, *, actor: str, request_id: str

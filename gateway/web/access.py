@@ -13,7 +13,8 @@ from gateway.web.api.schemas import NoParameters
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import read_query
 from gateway.web.reply import Reply
-from gateway.web.server import Dispatch, Request
+from gateway.web.request import Request
+from gateway.web.server import Dispatch
 
 AUTHORIZATION = "Authorization"
 FORWARDED_FOR = "X-Forwarded-For"

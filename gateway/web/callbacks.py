@@ -9,8 +9,8 @@ from gateway.channels.wire import CallbackReply, CallbackRequest
 from gateway.domain import ids
 from gateway.domain.errors import not_found
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 
 class Callbacks:

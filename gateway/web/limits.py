@@ -2,12 +2,12 @@
 
 Law: whoever is slow or large is cut off here, before anything of ours has seen the request, and
 never in the middle of one that is being carried out. aiohttp sets no time limit on headers; this
-is the one file that adds it, and the one file (with `Request` in server.py) that knows aiohttp's
+is the one file that adds it, and the one file (with `Request` in request.py) that knows aiohttp's
 inside. `require_seam` refuses to start on an aiohttp that looks different inside.
 
 Time limits: the first request's headers count from the connection, later ones from their first
 byte seen while the connection was idle; idle connections are closed by aiohttp's own keep-alive
-timer. The time limit on bodies is held where bodies are read (server.py).
+timer. The time limit on bodies is held where bodies are read (request.py).
 """
 
 import asyncio

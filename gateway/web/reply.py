@@ -22,7 +22,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
-    from gateway.web.server import Request
+    from gateway.web.request import Request
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"

@@ -1,13 +1,12 @@
 """The server: bytes of HTTP in, one reply out, as few objects in between as can be.
 
-Law: a request reaches its handler whole and well-formed or not at all: route, size, media type and
-target are settled first, the body is read to its end, and what is refused is refused as a problem
-of the catalogue. A handler that has begun is never cancelled because its client has gone. Nothing
-here knows who calls or what is asked; `dispatch` does.
+Law: every request is answered once, and what nobody intended is answered without a word of it. A
+handler that has begun is never cancelled because its client has gone. Nothing here knows who calls
+or what is asked; `dispatch` does.
 
 It stands on `aiohttp.web.Server` (the low-level server) and its `request_factory`: no application,
 no middlewares, no URL objects.
-Source: RFC 9110, RFC 9112; limits in limits.py and body.py.
+Source: RFC 9110, RFC 9112; what a request must be in request.py, limits in limits.py.
 """
 
 import asyncio
@@ -17,25 +16,19 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDictProxy
-
-from gateway.domain.errors import TillgateError, not_found
-from gateway.web.body import BODY_BYTES_MAX
+from gateway.domain.errors import TillgateError
 from gateway.web.errors import problem_reply
 from gateway.web.limits import (
-    BODY_SECONDS_MAX,
     CONNECTIONS_MAX,
-    HEADERS_BYTES_MAX,
     Connection,
     LimitedServer,
     Quick,
     connections_room,
     require_seam,
 )
-from gateway.web.reply import JSON, Reply
-from gateway.web.routing import Route, Router
+from gateway.web.reply import Reply
+from gateway.web.request import MethodNotAllowed, Request
+from gateway.web.routing import Router
 
 BACKLOG_CONNECTIONS_MAX = 1024
 TLS_HANDSHAKE_SECONDS_MAX = 5.0
@@ -43,88 +36,6 @@ TLS_HANDSHAKE_SECONDS_MAX = 5.0
 CUT_SECONDS = 0.01
 UNMATCHED = "unmatched"
 MALFORMED = "malformed"
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# The colon and space of a header line, and its end.
-_HEADER_LINE_EXTRA_BYTES = 4
-
-
-class Request:
-    """One request, as it came.
-
-    `path` and `query` are raw text; `params` the values of the route's placeholders; `body` the
-    whole body; `remote` the peer's address. `caller` is left for whoever authenticates.
-    The members that begin with an underscore are what aiohttp's connection asks of a request.
-    """
-
-    __slots__ = (
-        "_message",
-        "_payload",
-        "_task",
-        "body",
-        "caller",
-        "connection",
-        "keep_alive",
-        "method",
-        "params",
-        "path",
-        "query",
-        "request_id",
-        "route",
-        "writer",
-    )
-
-    def __init__(
-        self,
-        message: Any,
-        payload: StreamReader,
-        connection: Connection,
-        writer: AbstractStreamWriter,
-        task: "asyncio.Task[None]",
-    ) -> None:
-        self._message = message
-        self._payload = payload
-        self._task = task
-        self.connection = connection
-        self.writer = writer
-        self.method: str = message.method
-        self.path, _, self.query = message.path.partition("?")
-        self.keep_alive: bool = not message.should_close
-        self.request_id = ""
-        self.route: Route | None = None
-        self.params: dict[str, str] = {}
-        self.body = b""
-        self.caller: Any = None
-
-    @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """All headers; names compare without case."""
-        return self._message.headers
-
-    @property
-    def target(self) -> bytes:
-        """Path and query exactly as they stood in the request line: what is signed."""
-        return self._message.path.encode("utf-8", "surrogateescape")
-
-    @property
-    def remote(self) -> str:
-        """The address at the other end of the connection, "" for a Unix socket."""
-        return self.connection.remote
-
-    @property
-    def is_http_1_0(self) -> bool:
-        """Whether the client speaks HTTP/1.0."""
-        return self._message.version == HttpVersion10
-
-    def __repr__(self) -> str:
-        return f"<Request {self.method} {self.path!r} {self.request_id}>"
-
-    def _cancel(self, exc: BaseException) -> None:
-        self._payload.set_exception(exc)
-
-    def _finish(self) -> None:
-        """aiohttp closes uploaded files here; there are none."""
-
 
 Dispatch = Callable[[Request], Awaitable[Reply]]
 Observe = Callable[[str, str, int, float], None]
@@ -300,13 +211,9 @@ class HttpServer:
 
     async def _answer_or_refuse(self, request: Request) -> Reply:
         try:
-            self._find_route(request)
-            payload = request._payload
-            if not payload.is_eof():
-                request.body = await self._read_slowly(request)
-            elif payload.total_bytes:
-                self._examine_body(request, payload.total_bytes)
-                request.body = payload.read_nowait()
+            request.find_route(self._router)
+            if not request.take_body():
+                await request.read_body()
             return await self._dispatch(request)
         except TillgateError as error:
             return self._refusal(request, error)
@@ -315,68 +222,6 @@ class HttpServer:
                 self._on_error(request, exc)
             return self._refusal(request, _internal_error())
 
-    def _find_route(self, request: Request) -> None:
-        message = request._message
-        path = request.path
-        target: str = message.path
-        if path[:1] != "/" or not target.isascii() or "#" in target:
-            raise _unsound(request, "The request target is not a plain path.")
-        if message.chunked and not _is_plainly_chunked(request):
-            raise _unsound(request, "The only transfer coding is chunked, from HTTP/1.1 on.")
-        if request.connection.measured and _header_bytes(message) > HEADERS_BYTES_MAX:
-            raise _unsound(request, "The headers are too large.")
-        if message.upgrade:
-            # Whatever follows is not spoken here.
-            request.keep_alive = False
-        found = self._router.resolve(request.method, path)
-        if found.route is None:
-            if found.allow:
-                raise _MethodNotAllowed(found.allow)
-            raise not_found()
-        request.route = found.route
-        request.params = found.params
-
-    def _examine_body(self, request: Request, body_bytes: int) -> None:
-        """Refuse by size and media type what has a body of `body_bytes` (as far as known)."""
-        if body_bytes > BODY_BYTES_MAX:
-            raise TillgateError(
-                "body_too_large", f"A body may have at most {BODY_BYTES_MAX} bytes."
-            )
-        headers = request.headers
-        if hdrs.CONTENT_ENCODING in headers:
-            raise TillgateError(
-                "unsupported_media_type", "A body with a Content-Encoding is not read."
-            )
-        media_type = headers.get(hdrs.CONTENT_TYPE, "")
-        route = request.route
-        if media_type == JSON or (route is not None and route.raw) or is_json(media_type):
-            return
-        raise TillgateError("unsupported_media_type", "The body must be application/json in UTF-8.")
-
-    async def _read_slowly(self, request: Request) -> bytes:
-        """Read a body that was not there at once, within time and size."""
-        self._examine_body(request, int(request.headers.get(hdrs.CONTENT_LENGTH, 0)))
-        payload = request._payload
-        if not payload.total_bytes and _awaits_continue(request):
-            transport = request.connection.transport
-            if transport is not None:
-                transport.write(_CONTINUE)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(BODY_SECONDS_MAX):
-                while chunk := await payload.readany():
-                    body += chunk
-                    if len(body) > BODY_BYTES_MAX:
-                        self._examine_body(request, len(body))
-        except TimeoutError:
-            raise TillgateError(
-                "malformed_request", f"The body was not there after {BODY_SECONDS_MAX:g} s."
-            ) from None
-        except (web.RequestPayloadError, ConnectionError, RuntimeError):
-            # Broken framing, or the client has gone: nobody may be there to read this.
-            raise _unsound(request, "The body is not well framed.") from None
-        return bytes(body)
-
     # Refusals
 
     def _refusal(self, request: Request, error: TillgateError) -> Reply:
@@ -384,9 +229,9 @@ class HttpServer:
             error,
             request_id=request.request_id,
             instance=request.path,
-            allow=error.allow if isinstance(error, _MethodNotAllowed) else (),
+            allow=error.allow if isinstance(error, MethodNotAllowed) else (),
             # Who has not sent all of it yet would send the rest into an answered request.
-            close=not request._payload.is_eof(),
+            close=not request.is_read,
         )
 
     def _refuse_wire(self, request: Request, status: int) -> Reply:
@@ -424,49 +269,5 @@ class HttpServer:
                 self._on_error(request, exc)
 
 
-class _MethodNotAllowed(TillgateError):
-    """A 405 that knows which methods would be allowed."""
-
-    def __init__(self, allow: tuple[str, ...]) -> None:
-        super().__init__("method_not_allowed", f"Allowed here: {', '.join(allow)}.")
-        self.allow = allow
-
-
 def _internal_error() -> TillgateError:
     return TillgateError("internal_error", "Something broke on our side; it has been recorded.")
-
-
-def _unsound(request: Request, detail: str) -> TillgateError:
-    """A refusal after which nothing more can be believed of what comes on the connection."""
-    request.keep_alive = False
-    return TillgateError("malformed_request", detail)
-
-
-def is_json(media_type: str) -> bool:
-    """Whether a Content-Type says `application/json`, at most with `charset=utf-8`."""
-    essence, *parameters = media_type.split(";")
-    if essence.strip().lower() != JSON:
-        return False
-    return all(
-        parameter.strip().lower() in ("", "charset=utf-8", 'charset="utf-8"')
-        for parameter in parameters
-    )
-
-
-def _is_plainly_chunked(request: Request) -> bool:
-    """Whether a proxy before us can have seen no other end of the body (RFC 9112, 6.1)."""
-    coding = request.headers.get(hdrs.TRANSFER_ENCODING, "")
-    return coding.lower() == "chunked" and not request.is_http_1_0
-
-
-def _awaits_continue(request: Request) -> bool:
-    return (
-        request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
-        and request._message.version == HttpVersion11
-    )
-
-
-def _header_bytes(message: Any) -> int:
-    return sum(
-        len(name) + len(value) + _HEADER_LINE_EXTRA_BYTES for name, value in message.raw_headers
-    )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.center.conclude import Concluder
 from gateway.channels.codec import (
@@ -260,3 +261,13 @@ def test_money_during_a_reversal_waits_for_the_reversals_word(way: Way) -> None:
     assert (hands.payment.status == "succeeded") == (not way.reversible)
     hands.hear(Closed(), reversal=way.reversible, closing=not way.reversible)
     assert hands.payment.status == ("failed" if way.reversible else "succeeded")
+
+
+@pytest.mark.parametrize(("received", "word"), [(0, Paid("T-1", 99, "CNY")), (40, Closed())])
+def test_what_is_decided_again_has_the_ids_it_was_born_with(received: int, word: Any) -> None:
+    hands = Hands(WAYS[0])
+    hands.keep([replace(hands.payment, amount_received=received)])
+    change = hands.concluder.payment_change(hands.attempt, word, actor="test", request_id=None)
+    first = change.decide(hands)
+    assert any(isinstance(row, outcomes.UnexpectedFunds) for row in first.rows)
+    assert change.decide(hands) == first

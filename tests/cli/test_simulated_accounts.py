@@ -79,10 +79,10 @@ async def test_a_simulator_that_lost_its_book_gets_a_new_account_that_goes_first
         await other.stop()
     simulated = [each for each in second if each.credentials]
     assert not {each.id for each in simulated} & {each.id for each in first}
-    pay = administration.core.pay
+    orders = administration.core.orders
     for account in simulated:
         for method in account.methods:
-            assert (await pay.account(merchant.id, method)).id == account.id
+            assert (await orders.account(merchant.id, method)).id == account.id
         before = next(each for each in first if each.channel == account.channel)
         assert before.credentials.get(PRIVATE_KEY) == account.credentials.get(PRIVATE_KEY)
 

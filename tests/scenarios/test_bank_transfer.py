@@ -341,8 +341,8 @@ async def test_two_attempts_with_one_reference_are_not_confused(bank: Bank) -> N
     )
     core = bank.world.core
     payment = await core.reader.payment(bank.world.merchant.mch, second.body["id"])
-    account = await core.pay.account(bank.world.merchant.mch, "bank_transfer")
-    attempt = core.pay._attempt(
+    account = await core.orders.account(bank.world.merchant.mch, "bank_transfer")
+    attempt = core.orders.attempt(
         bank.world.merchant.mch,
         payment.id,
         account,

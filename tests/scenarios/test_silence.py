@@ -108,14 +108,14 @@ async def test_a_resend_that_never_left_says_nothing_about_the_sends_before_it(w
 async def test_confirm_numbers_its_attempt_by_the_row_and_not_by_what_it_read(world) -> None:
     order = {"merchant_order_no": "A-1", "amount": 100, "currency": "CNY", "subject": "tea"}
     made = (await world.merchant.post("/v1/payments", order)).body
-    pay, reader = world.core.pay, world.core.reader
+    pay, orders, reader = world.core.pay, world.core.orders, world.core.reader
     stale = await reader.payment(world.merchant.mch, made["id"])
     await world.fault("precreate", "drop_after_effect")
     await world.merchant.post(f"/v1/payments/{made['id']}/confirm", {"method": "alipay_qr"})
     first = await reader.payment(world.merchant.mch, made["id"])
     await world.core.close.end_attempt(first, actor="test", request_id="req_x")
-    account = await pay.account(world.merchant.mch, "alipay_qr")
-    attempt = pay._attempt(
+    account = await orders.account(world.merchant.mch, "alipay_qr")
+    attempt = orders.attempt(
         world.merchant.mch,
         made["id"],
         account,

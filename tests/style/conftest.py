@@ -33,9 +33,9 @@ def sources(*folders: str) -> tuple[Source, ...]:
 
 
 @pytest.fixture
-def product() -> tuple[Source, ...]:
-    """What is installed at a user's."""
-    return sources("gateway", "fastpath")
+def shaped() -> tuple[Source, ...]:
+    """What is held to the shape of files: the product, and what measures and documents it."""
+    return sources("gateway", "fastpath", "benchmarks", "loadtests", "docs")
 
 
 @pytest.fixture

@@ -8,21 +8,19 @@ from tests.style.conftest import ROOT, Source
 FUNCTION_LINES_MAX = 60
 MODULE_LINES_MAX = 400
 FIRST_SCREEN_LINES = 30
-# The few that are longer because cutting them would part what is read together; with the length
-# that each may reach. An exception that is no longer needed fails, as does one that grows.
-LONGER_MODULES = {
-    "gateway/center/pay.py": 480,  # create and confirm share all four beats
-    "gateway/web/server.py": 480,  # the protocol class and its requests are one machine
+# The few functions that are longer because cutting them would part what is read together; with the
+# length that each may reach. An exception that is no longer needed fails, as does one that grows.
+LONGER_FUNCTIONS: dict[tuple[str, str], int] = {
+    ("benchmarks/shards.py", "measure"): 64,  # one contest: its houses live as long as its rounds
 }
-LONGER_FUNCTIONS: dict[tuple[str, str], int] = {}
 NAMES_REFUSED = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TEXT_SUFFIXES = {".py", ".pyx", ".pyi", ".sql", ".toml", ".yaml", ".yml", ".md", ".sh"}
 
 
-def test_every_module_says_its_law_on_the_first_screen(product: tuple[Source, ...]) -> None:
+def test_every_module_says_its_law_on_the_first_screen(shaped: tuple[Source, ...]) -> None:
     silent = []
-    for source in product:
+    for source in shaped:
         if ast.get_docstring(source.tree) is None:
             silent.append(source.path)
         elif not source.path.endswith("__init__.py"):
@@ -33,16 +31,9 @@ def test_every_module_says_its_law_on_the_first_screen(product: tuple[Source, ..
     assert silent == []
 
 
-def test_modules_are_short(product: tuple[Source, ...]) -> None:
-    length = {source.path: len(source.text.splitlines()) for source in product}
-    too_long = {
-        path: lines
-        for path, lines in length.items()
-        if lines > LONGER_MODULES.get(path, MODULE_LINES_MAX)
-    }
-    assert too_long == {}
-    needless = [p for p in LONGER_MODULES if length.get(p, 0) <= MODULE_LINES_MAX]
-    assert needless == []
+def test_modules_are_short(shaped: tuple[Source, ...]) -> None:
+    length = {source.path: len(source.text.splitlines()) for source in shaped}
+    assert {path: lines for path, lines in length.items() if lines > MODULE_LINES_MAX} == {}
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -54,9 +45,9 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return lines
 
 
-def test_functions_are_short(product: tuple[Source, ...]) -> None:
+def test_functions_are_short(shaped: tuple[Source, ...]) -> None:
     length = {}
-    for source in product:
+    for source in shaped:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 key = (source.path, node.name)

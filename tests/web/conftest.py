@@ -10,14 +10,17 @@ import pytest
 import uvloop
 
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route, Router
-from gateway.web.server import HttpServer, Request
+from gateway.web.server import HttpServer
 
 # What depends on the loop is tested on both: production's and the standard library's.
 LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 LOOP_OF_THE_REST = {"uvloop": uvloop.new_event_loop}
-MODULES_ON_BOTH_LOOPS = ("test_server.py", "test_limits.py")
+MODULES_ON_BOTH_LOOPS = ("test_server.py", "test_request.py", "test_limits.py")
 ANSWER_SECONDS_MAX = 20.0
+HOST = b"Host: x\r\n"
+JSON = b"Content-Type: application/json\r\n"
 
 
 def pytest_asyncio_loop_factories(
@@ -25,6 +28,26 @@ def pytest_asyncio_loop_factories(
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Which event loops an asynchronous test below this folder runs on."""
     return LOOPS if item.path.name in MODULES_ON_BOTH_LOOPS else LOOP_OF_THE_REST
+
+
+def get(target: str = "/echo", fields: bytes = b"", version: bytes = b"1.1") -> bytes:
+    """A GET request as it goes over the wire; `fields` are whole lines."""
+    return b"GET %b HTTP/%b\r\n%b%b\r\n" % (target.encode("latin-1"), version, HOST, fields)
+
+
+def post(body: bytes = b"{}", fields: bytes = JSON, target: bytes = b"/echo") -> bytes:
+    """A POST request with a body of known length."""
+    return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (
+        target, HOST, fields, len(body), body,
+    )  # fmt: skip
+
+
+def chunked(*chunks: bytes, fields: bytes = JSON, end: bytes = b"0\r\n\r\n") -> bytes:
+    """A POST request whose body comes in chunks."""
+    return (
+        b"POST /echo HTTP/1.1\r\n" + HOST + fields + b"Transfer-Encoding: chunked\r\n\r\n"
+        + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + end
+    )  # fmt: skip
 
 
 class Answer(NamedTuple):

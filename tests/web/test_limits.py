@@ -12,8 +12,9 @@ from aiohttp.http_parser import HttpRequestParserPy
 
 from gateway.web import limits
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route, Router
-from gateway.web.server import HttpServer, Request
+from gateway.web.server import HttpServer
 
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 POST_HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -27,7 +28,7 @@ def fast_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         for name, value in seconds.items():
             monkeypatch.setattr(limits, name, value)
         if "BODY_SECONDS_MAX" in seconds:
-            monkeypatch.setattr("gateway.web.server.BODY_SECONDS_MAX", seconds["BODY_SECONDS_MAX"])
+            monkeypatch.setattr("gateway.web.request.BODY_SECONDS_MAX", seconds["BODY_SECONDS_MAX"])
 
     return shorten
 

@@ -21,8 +21,9 @@ from gateway.web import limits
 from gateway.web.callbacks import Callbacks
 from gateway.web.quick import QuickLane
 from gateway.web.quick_callbacks import BEGINNING, QuickCallbacks
+from gateway.web.request import Request
 from gateway.web.routing import Router
-from gateway.web.server import HttpServer, Request
+from gateway.web.server import HttpServer
 
 ACCOUNT = "cac_01jd3x0000e00802000000000a"
 FORM = b"Content-Type: application/x-www-form-urlencoded; charset=utf-8"

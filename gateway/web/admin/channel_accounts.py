@@ -22,8 +22,8 @@ from gateway.web.admin.schemas import CreateChannelAccount, Empty
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import read_query
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = BASE + "/channel_accounts"
 OF_MERCHANT = BASE + "/merchants/{merchant_id}/channel_accounts"

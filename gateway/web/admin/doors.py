@@ -16,7 +16,7 @@ from gateway.domain.idempotency import Fingerprints, Numbered
 from gateway.domain.text import check_business_no
 from gateway.web.parameters import limit_of
 from gateway.web.reply import Reply, json_reply
-from gateway.web.server import Request
+from gateway.web.request import Request
 
 BASE = "/admin/v1"
 READ = "admin.read"

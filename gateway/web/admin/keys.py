@@ -22,8 +22,8 @@ from gateway.web.admin.schemas import CreateKey, Empty, Page
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import moment, read_query
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = BASE + "/keys"
 OF_MERCHANT = BASE + "/merchants/{merchant_id}/keys"

@@ -28,8 +28,8 @@ from gateway.web.admin.schemas import (
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import read_query
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = BASE + "/merchants"
 

@@ -14,8 +14,8 @@ from gateway.web.admin.schemas import TakeReceipt
 from gateway.web.api import objects
 from gateway.web.body import convert, read_json
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 
 class OfflineReceipts:

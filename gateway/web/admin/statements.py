@@ -10,8 +10,8 @@ from gateway.web.admin import objects
 from gateway.web.admin.channel_accounts import PATH
 from gateway.web.admin.doors import WRITE, answer, caller_of, id_of
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 
 class Statements:

@@ -19,8 +19,8 @@ from gateway.web.api.payments import list_body
 from gateway.web.api.schemas import NoParameters, TransactionsQuery
 from gateway.web.parameters import limit_of, read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = "/v1/balance"
 _FROM_THE_TOP = 2**63 - 1

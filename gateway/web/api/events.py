@@ -20,8 +20,8 @@ from gateway.web.api.schemas import Limit, NoParameters
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import integer, limit_of, read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = "/v1/events"
 SEQUENCE_MAX = 2**62 - 1

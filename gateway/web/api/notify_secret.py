@@ -13,8 +13,8 @@ from gateway.web.api.webhook_endpoints import RotateSecret
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = "/v1/notify_secret"
 SCOPE = "webhooks.write"

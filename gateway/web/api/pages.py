@@ -9,7 +9,7 @@ Source: RFC 9111, section 5.2.1.
 
 from gateway.center.cache_ports import Cache, Load, Place
 from gateway.web.reply import Reply, json_reply
-from gateway.web.server import Request
+from gateway.web.request import Request
 
 CACHE_CONTROL = "Cache-Control"
 _PAST = frozenset(("no-cache", "no-store", "max-age=0"))

@@ -12,7 +12,8 @@ import msgspec
 from gateway.center.answer import Answer, is_answer
 from gateway.center.cache_ports import Loaded
 from gateway.center.close import Close
-from gateway.center.pay import Created, Order, Pay
+from gateway.center.order import Order
+from gateway.center.pay import Created, Pay
 from gateway.center.ports import Directory
 from gateway.center.query import Query
 from gateway.domain import cursor, ids
@@ -35,8 +36,8 @@ from gateway.web.api.schemas import (
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 REPLAYED = ("Idempotent-Replayed", "true")
 PATH = "/v1/payments"

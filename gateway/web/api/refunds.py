@@ -22,8 +22,8 @@ from gateway.web.api.schemas import CreateRefund, NoParameters, RefundsQuery, gi
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
 from gateway.web.reply import Reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = "/v1/refunds"
 

@@ -25,8 +25,8 @@ from gateway.web.api.schemas import Cursor, Limit, MomentText, NoParameters, Web
 from gateway.web.body import convert, read_json
 from gateway.web.parameters import limit_of, moment, read_query
 from gateway.web.reply import Reply, empty_reply, json_reply
+from gateway.web.request import Request
 from gateway.web.routing import Route
-from gateway.web.server import Request
 
 PATH = "/v1/webhook_endpoints"
 SCOPE = "webhooks.write"

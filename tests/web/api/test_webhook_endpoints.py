@@ -15,8 +15,9 @@ from gateway.web.api.notify_secret import NotifySecrets
 from gateway.web.api.pages import Pages
 from gateway.web.api.webhook_endpoints import WebhookEndpoints
 from gateway.web.reply import Reply
+from gateway.web.request import Request
 from gateway.web.routing import Router
-from gateway.web.server import HttpServer, Request
+from gateway.web.server import HttpServer
 from tests.conftest import Installation
 from tests.webhook_world import WebhookWorld, open_webhook_world, working
 

@@ -11,14 +11,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import NamedTuple, Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from gateway.adapters.http.addresses import AddressBlocked, AddressGuard, IpNetwork
@@ -27,9 +25,17 @@ from gateway.adapters.http.connections import (
     NamesResolver,
     Progress,
     progress_here,
-    resolved,
 )
+from gateway.adapters.http.kept import KeptConnections, NotConnected, Place
 from gateway.adapters.http.names import Names, NameUnknown, SystemNames
+from gateway.adapters.http.plain import (
+    HEAD_BYTES_MAX,
+    HEADERS_MAX,
+    READ_BUFFER_BYTES,
+    Answer,
+    Cut,
+    PlainConnection,
+)
 from gateway.channels.wire import ChannelSilent, HttpRequest, HttpResponse
 from gateway.domain.errors import TillgateError
 from gateway.domain.urls import literal_address, parse_url
@@ -45,28 +51,23 @@ WEBHOOK_TOTAL_S = 15
 WEBHOOK_ANSWER_BYTES_MAX = 64 * 1024
 # Shorter than what common servers keep an idle connection, so that few are found cut.
 WEBHOOK_KEEPALIVE_S = 2
-HEADER_BYTES_MAX = 8 * 1024
-HEADERS_MAX = 100
-READ_BUFFER_BYTES = 16 * 1024
 USER_AGENT = "Tillgate"
 TARGETS_KEPT_MAX = 4_096  # URLs of webhooks that are kept taken apart
 _CONTENT_TYPE = ("Content-Type",)
 
 
-def _session(
-    connector: Connector, *, connect_s: float | None, headers: Mapping[str, str]
-) -> aiohttp.ClientSession:
+def _session(connector: Connector, *, connect_s: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         # The end of the whole exchange is set around it, by `asyncio.timeout`.
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s),
         read_bufsize=READ_BUFFER_BYTES,
-        max_line_size=HEADER_BYTES_MAX,
-        max_field_size=HEADER_BYTES_MAX,
+        max_line_size=HEAD_BYTES_MAX,
+        max_field_size=HEAD_BYTES_MAX,
         max_headers=HEADERS_MAX,
     )
 
@@ -84,7 +85,7 @@ def _fault_of(failure: Exception) -> NetworkFault:
         return "dns"
     if isinstance(failure, (aiohttp.ClientSSLError, ssl.SSLError)):
         return "tls"
-    if isinstance(failure, aiohttp.ClientConnectorError):
+    if isinstance(failure, (NotConnected, aiohttp.ClientConnectorError)):
         return "refused"
     if isinstance(failure, (TillgateError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return "bad_url"
@@ -146,7 +147,7 @@ class ChannelHttp:
             resolver=NamesResolver(self._names),
             ttl_dns_cache=CHANNEL_NAMES_KEPT_S,
         )
-        self._session = _session(connector, connect_s=connect_s, headers={})
+        self._session = _session(connector, connect_s=connect_s)
         # aiohttp repeats a GET by itself when a kept connection turns out to be cut.
         self._session._retry_connection = False
 
@@ -204,13 +205,22 @@ class ChannelHttp:
 # --- webhooks -----------------------------------------------------------------------------------
 
 
-class _WebhookTarget(NamedTuple):
-    """A webhook's URL taken apart: what to vet, and what to ask aiohttp for."""
+def _system_tls() -> ssl.SSLContext:
+    """Verifies by the system's certificate authorities; HTTP/1.1 is all that is spoken."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
-    host: str
-    tls: bool
+
+_STATIC_HEADERS = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\nAccept: */*\r\n"
+
+
+class _WebhookTarget(NamedTuple):
+    """A webhook's URL taken apart: what to vet, where to connect, how every request begins."""
+
+    place: Place
     literal: tuple[str, ...] | None  # the address itself, where the host is one
-    url: URL
+    head: str
 
 
 @lru_cache(TARGETS_KEPT_MAX)
@@ -218,41 +228,21 @@ def _webhook_target(url: str) -> _WebhookTarget:
     """Raises `url_not_allowed`. A function of its text alone, so an endpoint's is read once."""
     parts = parse_url(url)
     spelt_out = literal_address(parts.host)
+    spelt = URL(url, encoded=True).with_host(parts.host)
     return _WebhookTarget(
-        parts.host,
-        parts.scheme == "https",
+        Place(parts.host, parts.port, parts.scheme == "https"),
         (str(spelt_out),) if spelt_out else None,
-        URL(url, encoded=True).with_host(parts.host),
+        f"POST {spelt.raw_path_qs} HTTP/1.1\r\nHost: {spelt.host_port_subcomponent}\r\n"
+        f"{_STATIC_HEADERS}Content-Type: application/json\r\n",
     )
 
 
-class _Pinned:
-    """The target of the delivery that runs in this context, and the addresses that passed."""
-
-    __slots__ = ("addresses", "host", "tls")
-
-    def __init__(self, host: str, addresses: tuple[str, ...], *, tls: bool) -> None:
-        self.host = host
-        self.addresses = addresses
-        self.tls = tls
-
-
-_pinned: ContextVar[_Pinned] = ContextVar("_pinned")
-
-
-class _PinnedResolver(AbstractResolver):
-    """Gives the connector the vetted addresses of the delivery under way, and no others."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        pinned = _pinned.get(None)
-        if pinned is None or pinned.host != host:
-            raise AddressBlocked("the host was not vetted")
-        return resolved(host, port, pinned.addresses)
-
-    async def close(self) -> None:
-        """Nothing is held."""
+def _request(target: _WebhookTarget, headers: Mapping[str, str], body: bytes) -> bytes:
+    """All bytes of a webhook. Raises ValueError for a header that would be more than one."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a header has a line feed in it")
+    return f"{target.head}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class WebhookHttp:
@@ -275,16 +265,10 @@ class WebhookHttp:
         self._guard = AddressGuard(allow)
         self._names = names or SystemNames()
         self._total_s = total_s
-        connector = Connector(
-            limit=0,
-            keepalive_timeout=WEBHOOK_KEEPALIVE_S,
-            ssl=tls or True,
-            resolver=_PinnedResolver(),
-            use_dns_cache=False,
-            socket_factory=self._open_socket,
-        )
-        self._session = _session(
-            connector, connect_s=None, headers={"Content-Type": "application/json"}
+        self._kept = KeptConnections(
+            tls=tls or _system_tls(),
+            keep_s=WEBHOOK_KEEPALIVE_S,
+            body_bytes_max=WEBHOOK_ANSWER_BYTES_MAX,
         )
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
@@ -299,65 +283,60 @@ class WebhookHttp:
         retry_after: str | None = None
         error: NetworkFault | None = None
         try:
-            async with asyncio.timeout(self._total_s):
-                status, retry_after = await self._deliver(url, headers, body)
-        except (aiohttp.ClientError, OSError, TillgateError) as failure:
+            status, retry_after = await self._deliver(
+                url, headers, body, until=began + self._total_s
+            )
+        except (OSError, TillgateError) as failure:
             error = _fault_of(failure)
+        if retry_after is not None:
+            retry_after = retry_after[:RETRY_AFTER_CHARS_MAX]
         return WebhookAnswer(
             status=status, retry_after=retry_after, error=error, duration_s=loop.time() - began
         )
 
     async def _deliver(
-        self, url: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str | None]:
+        self, url: str, headers: Mapping[str, str], body: bytes, *, until: float
+    ) -> Answer:
         target = _webhook_target(url)
-        pinned = _pinned.set(await self._vet(target))
-        progress = Progress()
-        exchange = progress_here.set(progress)
-        try:
+        place = target.place
+        addresses: Sequence[str] | None = target.literal
+        if addresses is None:
+            async with asyncio.timeout_at(until):
+                addresses = await self._names.lookup(place.host)
+        # Judged anew at each delivery, also where a kept connection is at hand.
+        addresses = self._guard.vet(addresses, tls=place.tls)
+        request = _request(target, headers, body)
+        connection = self._kept.take(place)
+        if connection is not None:
             try:
-                return await self._exchange(target.url, headers, body)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                return await self._exchange(place, connection, request, until=until)
+            except Cut:
                 # A kept connection that the receiver had cut: the fault is ours, and a webhook
                 # may come twice. Once, so that a receiver that always cuts is not hammered.
-                if not progress.reused:
-                    raise
-                return await self._exchange(target.url, headers, body)
-        finally:
-            progress_here.reset(exchange)
-            _pinned.reset(pinned)
+                pass
+        async with asyncio.timeout_at(until):
+            connection = await self._kept.open(
+                place, addresses, open_socket=partial(self._open_socket, tls=place.tls)
+            )
+        return await self._exchange(place, connection, request, until=until)
 
     async def _exchange(
-        self, target: URL, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str | None]:
-        response = await self._session.post(
-            target, headers=headers, data=body, allow_redirects=False
-        )
-        try:
-            await _read(response, WEBHOOK_ANSWER_BYTES_MAX)
-            retry_after = response.headers.get("Retry-After")
-            if retry_after is not None:
-                retry_after = retry_after[:RETRY_AFTER_CHARS_MAX]
-            return response.status, retry_after
-        finally:
-            response.close()
+        self, place: Place, connection: PlainConnection, request: bytes, *, until: float
+    ) -> Answer:
+        answer = await connection.exchange(request, until=until)
+        self._kept.give(place, connection)
+        return answer
 
-    async def _vet(self, target: _WebhookTarget) -> _Pinned:
-        """The addresses behind the URL's host, if webhooks may reach each of them."""
-        found = target.literal or await self._names.lookup(target.host)
-        return _Pinned(target.host, self._guard.vet(found, tls=target.tls), tls=target.tls)
-
-    def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+    def _open_socket(self, address: aiohttp.AddrInfoType, *, tls: bool) -> socket.socket:
         """The last gate: whatever chose the address, it is judged again before it is connected."""
         family, kind, protocol, _, (host, *_) = address
-        pinned = _pinned.get(None)
-        if pinned is None or not self._guard.admits(ip_address(host), tls=pinned.tls):
+        if not self._guard.admits(ip_address(host), tls=tls):
             raise AddressBlocked("the address is not one that webhooks may reach")
         return socket.socket(family=family, type=kind, proto=protocol)
 
     async def close(self) -> None:
         """Close every connection and abandon the look-ups under way."""
-        await self._session.close()
+        self._kept.close()
         self._names.close()
 
     async def __aenter__(self) -> Self:

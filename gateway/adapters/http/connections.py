@@ -1,15 +1,12 @@
-"""Connections of the HTTP clients: which address is taken, and whether a request can have left.
+"""Connections to channels: which address is taken, and whether a request can have left.
 
-Law: whether the first byte of a request can have left, and whether its connection was one that
-was kept, is known from here and never guessed from the kind of a failure. No name is looked up
-but by the port `Names`.
+Law: whether the first byte of a request can have left is known from here and never guessed from
+the kind of a failure. No name is looked up but by the port `Names`.
 """
 
 import socket
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -20,14 +17,12 @@ from gateway.adapters.http.names import Names
 
 
 class Progress:
-    """How far one request got: `connected` before its first byte could leave, `reused` if not
-    on a new connection."""
+    """How far one request got: `connected` before its first byte could leave."""
 
-    __slots__ = ("connected", "reused")
+    __slots__ = ("connected",)
 
     def __init__(self) -> None:
         self.connected = False
-        self.reused = False
 
 
 progress_here: ContextVar[Progress] = ContextVar("progress_here")
@@ -39,21 +34,12 @@ class Connector(aiohttp.TCPConnector):
     aiohttp's traces would tell the same, for a dozen calls in every request.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._used: WeakSet[Any] = WeakSet()
-
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         """A connection from the pool, or a new one."""
         connection = await super().connect(req, traces, timeout)
-        progress = progress_here.get()
-        progress.connected = True
-        if connection.protocol in self._used:
-            progress.reused = True
-        else:
-            self._used.add(connection.protocol)
+        progress_here.get().connected = True
         return connection
 
 

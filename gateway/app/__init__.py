@@ -5,8 +5,9 @@ ended in the reverse order. A process is a `Core` (what every process needs) and
 (the doors) or a `Worker` (the clocks).
 """
 
-from gateway.app.core import Core, open_core
+from gateway.app.core import Core
 from gateway.app.gateway import Gateway
+from gateway.app.opening import open_core
 from gateway.app.worker import Worker
 
 __all__ = ["Core", "Gateway", "Worker", "open_core"]

@@ -5,33 +5,26 @@ when it is first asked for.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import cast
 
 from gateway.adapters.http.client import ChannelHttp
-from gateway.adapters.local.cache import LocalCache
-from gateway.adapters.local.last_writes import LastWrites
-from gateway.adapters.local.wakeups import WakeupSender
 from gateway.adapters.postgres.awaited import PostgresAwaited
 from gateway.adapters.postgres.deliveries import PostgresDeliveries
 from gateway.adapters.postgres.directory import PostgresDirectory
-from gateway.adapters.postgres.directory_opening import open_directory
 from gateway.adapters.postgres.events import PostgresEvents
 from gateway.adapters.postgres.owners import PostgresOwners
 from gateway.adapters.postgres.persons import PostgresPersons
 from gateway.adapters.postgres.reads import PostgresReader
 from gateway.adapters.postgres.register import PostgresRegister
-from gateway.adapters.postgres.shards import Shards, open_shards
-from gateway.adapters.postgres.submitted import Submitted
+from gateway.adapters.postgres.shards import Shards
 from gateway.adapters.system.clock import SystemClock
 from gateway.adapters.system.identifiers import RandomIds
-from gateway.adapters.system.root_keys import read_root_keys
 from gateway.adapters.system.vault import MerchantSecrets, Vault
 from gateway.app.addresses import addresses_of
+from gateway.app.told import Told
 from gateway.center.answer import Answer
-from gateway.center.cache_ports import Cache, SharedCache, Wrote
+from gateway.center.cache_ports import Cache, Wrote
 from gateway.center.carry_out import CarryOut
 from gateway.center.chase import Chase
 from gateway.center.close import Close
@@ -52,7 +45,7 @@ from gateway.center.replay import Replay
 from gateway.center.signing_secrets import SigningSecrets
 from gateway.center.statement import StatementImport
 from gateway.center.tell import Teller
-from gateway.channels.registry import Registry, load_registry
+from gateway.channels.registry import Registry
 from gateway.config import Settings
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observe import (
@@ -61,27 +54,8 @@ from gateway.telemetry.observe import (
 )
 
 
-class Told:
-    """Who hears of commits: the caches, the metrics, and whoever relays events, as a hint."""
-
-    def __init__(self, metrics: Metrics, wrote: Wrote) -> None:
-        self._metrics = metrics
-        self._wrote = wrote
-        self.hint: Callable[[set[str]], None] | None = None
-
-    def committed(self, done: Sequence[Submitted]) -> None:
-        """Take note of the Changes of one commit."""
-        for merchant_id in {each.merchant_id for each in done}:
-            self._wrote(merchant_id)
-        self._metrics.committed(done)
-        if self.hint is not None:
-            merchants = {each.merchant_id for each in done if each.types}
-            if merchants:
-                self.hint(merchants)
-
-
 class Core:
-    """What every process of the system needs. Made by `open_core`."""
+    """What every process of the system needs. Made by `opening.open_core`."""
 
     def __init__(
         self,
@@ -333,80 +307,3 @@ class Core:
             ids=self.ids,
             entropy=os.urandom,
         )
-
-
-@asynccontextmanager
-async def open_core(settings: Settings, metrics: Metrics) -> AsyncIterator[Core]:
-    """Open databases, directory and clients; everything is ended on the way out.
-
-    Raises `RootKeysUnusable`, `SecretUnreadable`, `shard_unavailable`.
-    """
-    vault = Vault(read_root_keys(settings.kek_file, os.environ))
-    async with AsyncExitStack() as stack:
-        last_writes = LastWrites(settings.last_writes)
-        stack.callback(last_writes.close)
-        told = Told(metrics, last_writes.wrote)
-        if settings.wake_socket is not None:
-            sender = WakeupSender(settings.wake_socket)
-            stack.callback(sender.close)
-            told.hint = sender.notify
-        shards = await open_shards(
-            settings.database_urls, committed=told.committed, observe=metrics.batch
-        )
-        stack.push_async_callback(shards.close)
-        for shard in shards.all:
-            metrics.watch_queue(shard.number, partial(getattr, shard.committer, "depth"))
-        directory = await open_directory(
-            settings.database_urls[0],
-            shards=shards,
-            vault=vault,
-            versions=last_writes,
-            observe=metrics.cache("directory"),
-        )
-        stack.push_async_callback(directory.close)
-        cache = open_cache(settings, directory, last_writes, metrics)
-        stack.push_async_callback(cache.close)
-        http = await stack.enter_async_context(ChannelHttp())
-        core = Core(
-            settings,
-            clock=SystemClock(),
-            vault=vault,
-            shards=shards,
-            directory=directory,
-            http=http,
-            registry=load_registry(),
-            metrics=metrics,
-            told=told,
-            cache=cache,
-            wrote=last_writes.wrote,
-        )
-        if settings.redis_url is not None:
-            stack.push_async_callback(hear_news(settings.redis_url, directory, last_writes))
-        stack.push_async_callback(core.register.close)
-        yield core
-
-
-def open_cache(
-    settings: Settings, directory: PostgresDirectory, last_writes: LastWrites, metrics: Metrics
-) -> LocalCache:
-    """The cache of lists: of this process, over one that is shared where there is a Redis."""
-    shared: SharedCache | None = None
-    if settings.redis_url is not None:
-        from gateway.adapters.redis.cache import RedisCache
-
-        key = directory.cursor_keys[max(directory.cursor_keys)]
-        shared = RedisCache(settings.redis_url, key=key, failed=metrics.cache_failed)
-    return LocalCache(last_writes, shared=shared, observe=metrics.cache("lists"))
-
-
-def hear_news(
-    redis_url: str, directory: PostgresDirectory, last_writes: LastWrites
-) -> Callable[[], Awaitable[None]]:
-    """Tell other instances of changes of the directory, and hear of theirs; ends by the result."""
-    from gateway.adapters.redis.news import DirectoryNews
-
-    heard = last_writes.tell_directory
-    news = DirectoryNews(redis_url, house_id=directory.house_id, heard=heard)
-    directory.news = news.tell
-    news.start()
-    return news.close

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-import gateway.app.core
+import gateway.app.opening
 from gateway.channels.registry import Registry, built_in
 from tests.conftest import Installation
 from tests.oracle import check
@@ -40,7 +40,7 @@ async def trial(
     await site.start()
     channel.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     registry = Registry([*built_in(), TrialCodec()])
-    monkeypatch.setattr(gateway.app.core, "load_registry", lambda: registry)
+    monkeypatch.setattr(gateway.app.opening, "load_registry", lambda: registry)
     try:
         async with open_world(installation, tmp_path) as world:
             opened = Trial(world, channel)

@@ -43,7 +43,6 @@ cdef struct Reading:
     Bytes at
     Bytes end
     unsigned char* out
-    unsigned char seen  # every byte that was decoded, by `or`
 
 cdef unsigned char[256] DIGITS
 # Whether a byte stands for itself, in a name and in a value.
@@ -74,7 +73,6 @@ cdef bint _decode(Reading* reading, const unsigned char* plain) noexcept:
     cdef Bytes at = reading.at
     cdef Bytes end = reading.end
     cdef unsigned char* out = reading.out
-    cdef unsigned char seen = reading.seen
     cdef unsigned char byte
     cdef bint is_whole = True
     while at < end:
@@ -95,11 +93,17 @@ cdef bint _decode(Reading* reading, const unsigned char* plain) noexcept:
             break
         out[0] = byte
         out += 1
-        seen |= byte
     reading.at = at
     reading.out = out
-    reading.seen = seen
     return is_whole
+
+
+cdef bint _is_ascii(Bytes at, Bytes end) noexcept:
+    cdef unsigned char seen = 0
+    while at < end:
+        seen |= at[0]
+        at += 1
+    return seen < BEYOND_ASCII
 
 
 cdef inline uint64_t _prefix(Bytes name, Py_ssize_t size) noexcept:
@@ -170,7 +174,6 @@ cdef class SignedForm:
         reading.at = <Bytes> PyBytes_AS_STRING(body)
         reading.end = reading.at + size
         reading.out = self._decoded
-        reading.seen = 0
         while True:
             if self._count == most:
                 return "too_many_pairs"
@@ -194,7 +197,7 @@ cdef class SignedForm:
             pair.value_size = reading.out - begun
             self.has_empty |= pair.value_size == 0
             if reading.at == reading.end:
-                self._is_ascii = reading.seen < BEYOND_ASCII
+                self._is_ascii = _is_ascii(self._decoded, reading.out)
                 return None
             reading.at += 1
 

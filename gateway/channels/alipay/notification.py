@@ -218,8 +218,10 @@ def _is_refund(refund_no: str | None, refunded_at: str | None, refund_fee: str |
 
 
 def _number(value: str | None) -> str:
-    if value is None or len(value) > NUMBER_CHARS_MAX:
-        raise CallbackRefused("malformed")
-    if not (value.isascii() and value.isprintable()):
+    if (
+        value is None
+        or len(value) > NUMBER_CHARS_MAX
+        or not (value.isascii() and value.isprintable())
+    ):
         raise CallbackRefused("malformed")
     return value

@@ -109,10 +109,11 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path!r} {self.request_id}>"
 
-    def find_route(self, router: Router) -> None:
-        """Set `route` and `params`.
+    def admit(self, router: Router) -> bool:
+        """Set `route`, `params` and `body`; False if the body is still coming (`read_body`).
 
-        Raises `malformed_request`, `not_found` and MethodNotAllowed.
+        Raises `malformed_request`, `not_found`, MethodNotAllowed, `body_too_large` and
+        `unsupported_media_type`.
         """
         message = self._message
         path = self.path
@@ -133,12 +134,6 @@ class Request:
             raise not_found()
         self.route = found.route
         self.params = found.params
-
-    def take_body(self) -> bool:
-        """Take the body if all of it is there; False if it must be waited for (`read_body`).
-
-        Raises `body_too_large` and `unsupported_media_type`.
-        """
         payload = self._payload
         if not payload.is_eof():
             return False
@@ -150,7 +145,8 @@ class Request:
     async def read_body(self) -> None:
         """Read a body that was not there at once, within time and size.
 
-        Raises as `take_body`, and `malformed_request` if it comes too late or broken.
+        Raises `body_too_large`, `unsupported_media_type`, and `malformed_request` if it comes too
+        late or broken.
         """
         self._examine_body(int(self.headers.get(hdrs.CONTENT_LENGTH, 0)))
         payload = self._payload

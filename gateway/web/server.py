@@ -211,8 +211,7 @@ class HttpServer:
 
     async def _answer_or_refuse(self, request: Request) -> Reply:
         try:
-            request.find_route(self._router)
-            if not request.take_body():
+            if not request.admit(self._router):
                 await request.read_body()
             return await self._dispatch(request)
         except TillgateError as error:

@@ -18,10 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 PURE_ONLY = os.environ.get("FASTPATH_PURE") == "1"
 TWINS = {"pure": "py"} if PURE_ONLY else {"pure": "py", "cython": "c"}
 
-AGREEMENTS = ["test_agreement.py", "test_plain_agreement.py", "test_row_agreement.py"]
+AGREEMENTS = sorted(path.name for path in Path(__file__).parent.glob("test_*agreement.py"))
 collect_ignore = AGREEMENTS if PURE_ONLY else []
-AGREEMENT = ("test_agreement.py", "test_plain_agreement.py", "test_message_agreement.py")
-collect_ignore = list(AGREEMENT) if PURE_ONLY else []
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 

@@ -1,7 +1,7 @@
 """Group commit: the Changes of concurrent requests of one shard, in one transaction.
 
 Law: what `submit` returns is durable. One set-based transaction carries whatever arrived while
-the last one was committing; when idle nothing waits.
+the last one was committing; when idle nothing waits (`gathering.py` says who does).
 
 1. Equal creates are joined: the first goes into the batch, the others are judged against its row
    after the same commit. Merchants are taken in the order of their ids, so batches cannot deadlock.
@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from gateway.adapters.postgres.batch import Batch, BatchRefused
+from gateway.adapters.postgres.gathering import Crowd
 from gateway.adapters.postgres.lane import (
     DISCONNECTED,
     TRANSIENT,
@@ -42,6 +43,7 @@ from gateway.adapters.postgres.submitted import (
     QuickSubmitted,
     Submitted,
     by_way,
+    halves,
 )
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
@@ -74,7 +76,8 @@ class Committer:
     """The one writer of a shard in this process.
 
     `connect` opens a connection as the application role with the limits of `connect.py`;
-    `committed` is told the Changes of each commit; `observe` gets batch size, seconds and kind.
+    `committed` is told the Changes of each commit; `observe` gets batch size, seconds and kind;
+    `crowd` is shared by the shards of a process.
     """
 
     def __init__(
@@ -83,11 +86,14 @@ class Committer:
         *,
         committed: Committed | None = None,
         observe: Observe | None = None,
+        crowd: Crowd | None = None,
         lanes: int = LANES,
     ) -> None:
         self._connect = connect
         self._committed = committed
         self._observe = observe
+        self._crowd = Crowd() if crowd is None else crowd
+        self._gathers = False
         self._queue: deque[Submitted] = deque()
         self._joined: dict[tuple[str, str, str], Submitted] = {}
         self._lanes = [Lane(connect) for _ in range(lanes)]
@@ -181,11 +187,11 @@ class Committer:
         self._queue.append(submitted)
         if self._scheduled or not self._free:
             return
-        loop = asyncio.get_running_loop()
         if len(self._free) == len(self._lanes) or len(self._queue) >= BATCH_CHANGES_MAX:
             self._scheduled = True
-            loop.call_soon(self._consider)
+            asyncio.get_running_loop().call_soon(self._consider)
         elif self._timer is None:
+            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(SECOND_LANE_AFTER_S, self._look_again)
 
     def _look_again(self) -> None:
@@ -207,25 +213,38 @@ class Committer:
                     self._timer = loop.call_later(wait, self._look_again)
                 return
         self._started_at = now
-        task = loop.create_task(self._run_lane(self._free.popleft()))
+        # The one that was used last is warm: its plans and the pages that it knows.
+        task = loop.create_task(self._run_lane(self._free.pop()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run_lane(self, lane: Lane) -> None:
         try:
-            while self._queue:
+            while self._queue and not self._gathers:
+                await self._gather()
                 count = min(len(self._queue), BATCH_CHANGES_MAX)
                 self._started_at = asyncio.get_running_loop().time()
                 part = [self._queue.popleft() for _ in range(count)]
+                if self._queue:
+                    self._consider()
                 await self._commit_or_say_unknown(lane, part)
         finally:
             self._free.append(lane)
+
+    async def _gather(self) -> None:
+        """Let the queue fill if there is reason to; meanwhile no other lane takes of it."""
+        self._gathers = True
+        try:
+            await self._crowd.gather(self, self._queue)
+        finally:
+            self._gathers = False
 
     async def _commit_or_say_unknown(
         self, lane: Lane, part: list[Submitted], *, patient: bool = False
     ) -> None:
         """Commit; a defect of ours must not leave anybody waiting without an answer."""
         self._under_way.append(part)
+        self._crowd.enter(self)
         try:
             await self._commit(lane, part, patient=patient)
         except Exception:
@@ -233,6 +252,7 @@ class Committer:
             lane.drop()
             self._refuse(part, unknown_outcome())
         finally:
+            self._crowd.leave(self)
             self._under_way.remove(part)
 
     def _set_aside(self, part: list[Submitted]) -> None:
@@ -305,7 +325,7 @@ class Committer:
             except TRANSIENT:
                 await lane.roll_back()
                 if len({each.merchant_id for each in part}) > 1:
-                    todo.extend(_halves(part, tries))
+                    todo.extend((half, tries) for half in halves(part))
                 elif not patient:
                     self._set_aside(part)
                 elif asyncio.get_running_loop().time() - part[0].at < ANSWER_WAIT_S:
@@ -317,7 +337,7 @@ class Committer:
             except Exception as error:
                 await lane.roll_back()
                 if len(part) > 1:
-                    todo.extend(_halves(part, tries))
+                    todo.extend((half, tries) for half in halves(part))
                 else:
                     log.exception("a change could not be written")
                     self._refuse(part, error)
@@ -376,9 +396,3 @@ class Committer:
         place = submitted.place
         if place is not None and self._joined.get(place) is submitted:
             del self._joined[place]
-
-
-def _halves(part: list[Submitted], tries: int) -> list[tuple[list[Submitted], int]]:
-    part = sorted(part, key=lambda each: each.merchant_id)
-    middle = len(part) // 2
-    return [(part[middle:], tries), (part[:middle], tries)]

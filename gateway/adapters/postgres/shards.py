@@ -10,6 +10,7 @@ import asyncpg
 
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
+from gateway.adapters.postgres.gathering import Crowd
 from gateway.adapters.postgres.submitted import Quick, QuickPaid
 from gateway.domain import ids
 from gateway.domain.change import Change, Writes
@@ -78,6 +79,7 @@ async def open_shards(
 ) -> Shards:
     """Open every shard; `dsns[n]` is shard n. The caller then gives `place` the map."""
     opened = []
+    crowd = Crowd()
     for number, dsn in enumerate(dsns):
 
         async def connect(dsn: str = dsn) -> asyncpg.Connection:
@@ -87,6 +89,7 @@ async def open_shards(
             connect,
             committed=committed,
             observe=None if observe is None else observe(number),
+            crowd=crowd,
         )
         opened.append(Shard(number, dsn, await open_pool(dsn), committer))
     return Shards(opened)

@@ -172,6 +172,13 @@ def by_way(changes: Sequence[Submitted]) -> list[list[Submitted]]:
     return [part for part in parts if part]
 
 
+def halves(part: Sequence[Submitted]) -> tuple[list[Submitted], list[Submitted]]:
+    """A batch that cannot be written, as two, each with as few merchants as can be."""
+    ordered = sorted(part, key=lambda each: each.merchant_id)
+    middle = len(ordered) // 2
+    return ordered[middle:], ordered[:middle]
+
+
 class Quick(Protocol):
     """A fresh payment whose submitter waits for no future: he is called, at most once.
 

@@ -1,0 +1,325 @@
+"""Gathering: who waits for a fuller batch, for how long, and who never does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sized
+from functools import partial
+from itertools import count
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gateway.adapters.postgres import commit, gathering, shards
+from gateway.adapters.postgres.commit import Committer
+from gateway.adapters.postgres.connect import open_writer
+from gateway.adapters.postgres.gathering import GATHER_CHANGES, GATHER_STEPS, Crowd
+from gateway.domain import ids
+from gateway.domain.change import Writes
+from tests.adapters.postgres.test_commit import create, make, new_payment
+
+FOR_EVER = 1_000_000_000
+PATIENCE_S = 20.0
+TURNS = 50
+SIBLINGS = ("a sibling", "another one")
+
+
+class Seen(Crowd):
+    """A crowd that says when a commit of somebody begins, and how often anybody gathered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = asyncio.Event()
+        self.gathered = 0
+        self.is_over = False
+
+    def enter(self, shard: object) -> None:
+        super().enter(shard)
+        self.entered.set()
+
+    def siblings(self, shard: object) -> int:
+        return 0 if self.is_over else super().siblings(shard)
+
+    async def gather(self, shard: object, queue: Sized) -> None:
+        self.gathered += 1
+        await super().gather(shard, queue)
+
+
+class Crowded:
+    """A shard among siblings that commit or do not, as the test says; what it committed."""
+
+    def __init__(self, merchant: str) -> None:
+        self.merchant = merchant
+        self.crowd = Seen()
+        self.committer: Committer
+        self.connect: Callable[[], Awaitable[asyncpg.Connection]]
+        self.sizes: list[int] = []
+
+    def observe(self, changes: int, seconds: float, way: str) -> None:
+        self.sizes.append(changes)
+
+    def submit(self) -> asyncio.Future[Writes]:
+        payment = new_payment(self.merchant, f"G-{make.request_id()}")
+        return self.committer.submit(create(payment))
+
+    async def until_it_commits(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await self.crowd.entered.wait()
+
+    def hold_up_the_first(self, until: asyncio.Event) -> None:
+        """Let the first lane that is used wait for its connection."""
+        connect, opened = self.connect, count()
+
+        async def late() -> asyncpg.Connection:
+            if next(opened) == 0:
+                await until.wait()
+            return await connect()
+
+        self.connect = late
+
+
+@pytest.fixture
+async def crowded(installation) -> AsyncIterator[Crowded]:
+    dsn = installation.dsns[0]
+    look = await asyncpg.connect(dsn)
+    merchant = await a_merchant(look)
+    await look.close()
+    found = Crowded(merchant)
+    found.connect = partial(open_writer, dsn)
+    found.committer = Committer(lambda: found.connect(), observe=found.observe, crowd=found.crowd)
+    yield found
+    found.crowd.is_over = True
+    await found.committer.close()
+
+
+async def a_merchant(look: asyncpg.Connection) -> str:
+    merchant = make.in_bucket("mch", 7)
+    await look.execute(
+        "insert into heads (merchant_id, bucket, open) values ($1, 7, true)", ids.to_hex(merchant)
+    )
+    return merchant
+
+
+async def all_of(*asked: asyncio.Future[Writes]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.gather(*asked)
+
+
+async def some_turns() -> None:
+    """Turns of the loop enough for a lane to begin its commit, if it does not wait."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    return lambda count: monkeypatch.setattr(gathering, "GATHER_STEPS", count)
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The steps that were waited, without the waiting."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < TURNS, "it waits for ever"
+
+    monkeypatch.setattr(gathering, "sleep", sleep)
+    return slept
+
+
+# --- the crowd -------------------------------------------------------------------------------
+
+
+def test_a_shard_is_one_sibling_whatever_it_commits_and_never_its_own() -> None:
+    crowd = Crowd()
+    for shard in ("a", "a", "b"):
+        crowd.enter(shard)
+    assert [crowd.siblings(each) for each in ("a", "b", "c")] == [1, 1, 2]
+    crowd.leave("a")
+    assert crowd.siblings("b") == 1
+    crowd.leave("a")
+    assert [crowd.siblings(each) for each in ("a", "b", "c")] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("siblings", "queued", "waited"),
+    [
+        (0, 1, 0),
+        (1, 1, 0),
+        (2, 1, GATHER_STEPS),
+        (7, GATHER_CHANGES - 1, GATHER_STEPS),
+        (7, GATHER_CHANGES, 0),
+    ],
+)
+async def test_who_waits_and_how_many_steps(
+    siblings: int, queued: int, waited: int, slept: list[float]
+) -> None:
+    crowd = Crowd()
+    for number in range(siblings):
+        crowd.enter(number)
+    await crowd.gather("own", range(queued))
+    assert slept == [gathering.GATHER_STEP_S] * waited
+
+
+async def test_a_shard_does_not_wait_for_its_own_commits(slept: list[float]) -> None:
+    crowd = Crowd()
+    for shard in ("own", "own", "own", "a sibling"):
+        crowd.enter(shard)
+    await crowd.gather("own", range(1))
+    assert slept == []
+
+
+# --- a shard's commits ------------------------------------------------------------------------
+
+
+async def test_what_arrives_while_siblings_commit_is_one_batch(crowded: Crowded, steps) -> None:
+    steps(FOR_EVER)
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    first = crowded.submit()
+    await some_turns()
+    second = crowded.submit()
+    await some_turns()
+    assert crowded.crowd.siblings("nobody") == len(SIBLINGS)  # it has not begun
+    crowded.crowd.leave(SIBLINGS[0])
+    await all_of(first, second)
+    await crowded.committer.close()
+    assert crowded.sizes == [2]
+
+
+@pytest.mark.parametrize("siblings", [0, 1])
+async def test_without_a_crowd_nobody_waits(crowded: Crowded, siblings: int, steps) -> None:
+    steps(FOR_EVER)
+    for each in SIBLINGS[:siblings]:
+        crowded.crowd.enter(each)
+    crowded.crowd.entered.clear()
+    first = crowded.submit()
+    await crowded.until_it_commits()
+    second = crowded.submit()
+    await all_of(first, second)
+    await crowded.committer.close()
+    assert crowded.sizes == [1, 1]
+
+
+async def test_enough_is_committed_whoever_else_commits(crowded: Crowded, steps) -> None:
+    steps(FOR_EVER)
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    await all_of(*(crowded.submit() for _ in range(GATHER_CHANGES)))
+    await crowded.committer.close()
+    assert crowded.sizes == [GATHER_CHANGES]
+
+
+async def test_siblings_that_never_end_hold_nobody_up(crowded: Crowded) -> None:
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    await all_of(crowded.submit())
+    await all_of(crowded.submit())
+    await crowded.committer.close()
+    assert crowded.sizes == [1, 1]
+
+
+async def test_a_second_lane_is_not_begun_while_the_first_gathers(
+    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps(FOR_EVER)
+    monkeypatch.setattr(commit, "SECOND_LANE_AFTER_S", 0.0)
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    asked = []
+    for _ in range(4):
+        asked.append(crowded.submit())
+        await some_turns()
+    assert crowded.crowd.gathered == 1
+    crowded.crowd.leave(SIBLINGS[0])
+    await all_of(*asked)
+    await crowded.committer.close()
+    assert crowded.sizes == [4]
+
+
+async def test_a_lane_that_is_done_leaves_the_other_to_gather(
+    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps(FOR_EVER)
+    monkeypatch.setattr(commit, "SECOND_LANE_AFTER_S", 0.0)
+    is_reached = asyncio.Event()
+    crowded.hold_up_the_first(until=is_reached)
+    first = crowded.submit()
+    await crowded.until_it_commits()
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    second = crowded.submit()
+    await some_turns()
+    assert crowded.crowd.gathered == 2
+    is_reached.set()
+    await all_of(first)
+    await some_turns()
+    assert crowded.crowd.gathered == 2
+    crowded.crowd.leave(SIBLINGS[0])
+    await all_of(second)
+    await crowded.committer.close()
+    assert crowded.sizes == [1, 1]
+
+
+async def test_what_a_full_batch_leaves_behind_is_taken_by_the_second_lane(
+    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else asks afterwards, and the first lane comes to no end."""
+    steps(FOR_EVER)
+    monkeypatch.setattr(commit, "BATCH_CHANGES_MAX", 2)
+    is_reached = asyncio.Event()
+    crowded.hold_up_the_first(until=is_reached)
+    for each in SIBLINGS:
+        crowded.crowd.enter(each)
+    asked = [crowded.submit()]
+    await some_turns()
+    asked += [crowded.submit(), crowded.submit()]
+    await some_turns()
+    for each in SIBLINGS:
+        crowded.crowd.leave(each)
+    try:
+        await all_of(asked[2])
+    finally:
+        is_reached.set()
+    await all_of(*asked)
+    await crowded.committer.close()
+    assert crowded.sizes == [1, 2]
+
+
+async def test_a_commit_is_in_the_crowd_until_its_end(crowded: Crowded) -> None:
+    asked = crowded.submit()
+    await crowded.until_it_commits()
+    assert crowded.crowd.siblings("nobody") == 1
+    await all_of(asked)
+    await crowded.committer.close()
+    assert crowded.crowd.siblings("nobody") == 0
+
+
+async def test_the_shards_of_a_process_are_one_crowd(
+    two_shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Crowd] = []
+    gathered: list[Any] = []
+
+    class Watched(Crowd):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+        async def gather(self, shard: object, queue: Sized) -> None:
+            gathered.append(shard)
+            await super().gather(shard, queue)
+
+    monkeypatch.setattr(shards, "Crowd", Watched)
+    opened = await shards.open_shards(two_shards.dsns)
+    try:
+        for shard in opened.all:
+            look = await asyncpg.connect(shard.dsn)
+            merchant = await a_merchant(look)
+            await look.close()
+            await shard.committer.submit(create(new_payment(merchant, "G-1")))
+    finally:
+        await opened.close()
+    assert len(made) == 1
+    assert gathered == [shard.committer for shard in opened.all]

@@ -53,19 +53,6 @@ async def measure(stage: Stage) -> Finding:
         for shards in made
     }
     cost = {shards: player.middle("all_cpu_us") for shards, player in players.items()}
-    rows = [
-        [
-            shards,
-            *(
-                round(player.middle(name), 2)
-                for name in ("rate", "p50_ms", "p99_ms", "cpu_us", "database_cpu_us")
-            ),
-            round(cost[shards], 1),
-            round(cost[shards] / cost[1], 2),
-            round(player.middle("changes_per_commit"), 1),
-        ]
-        for shards, player in players.items()
-    ]
     return Finding(
         name=NAME,
         about=ABOUT,
@@ -80,12 +67,24 @@ async def measure(stage: Stage) -> Finding:
                 more_is_better=False,
             )
         ],
-        tables=[
-            Table(
-                name=NAME,
-                title=f"create over shards of one machine, {CONNECTIONS} connections",
-                head=HEAD,
-                rows=rows,
-            )
-        ],
+        tables=[_table(players, cost)],
     )
+
+
+def _table(players: dict[int, Player], cost: dict[int, float]) -> Table:
+    """A row for each number of shards."""
+    rows = [
+        [
+            shards,
+            *(
+                round(player.middle(name), 2)
+                for name in ("rate", "p50_ms", "p99_ms", "cpu_us", "database_cpu_us")
+            ),
+            round(cost[shards], 1),
+            round(cost[shards] / cost[1], 2),
+            round(player.middle("changes_per_commit"), 1),
+        ]
+        for shards, player in players.items()
+    ]
+    title = f"create over shards of one machine, {CONNECTIONS} connections"
+    return Table(name=NAME, title=title, head=HEAD, rows=rows)

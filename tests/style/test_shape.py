@@ -10,9 +10,6 @@ MODULE_LINES_MAX = 400
 FIRST_SCREEN_LINES = 30
 # The few functions that are longer because cutting them would part what is read together; with the
 # length that each may reach. An exception that is no longer needed fails, as does one that grows.
-LONGER_FUNCTIONS: dict[tuple[str, str], int] = {
-    ("benchmarks/shards.py", "measure"): 64,  # one contest: its houses live as long as its rounds
-}
 NAMES_REFUSED = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TEXT_SUFFIXES = {".py", ".pyx", ".pyi", ".sql", ".toml", ".yaml", ".yml", ".md", ".sh"}
@@ -52,14 +49,7 @@ def test_functions_are_short(shaped: tuple[Source, ...]) -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 key = (source.path, node.name)
                 length[key] = max(body_lines(node), length.get(key, 0))
-    too_long = {
-        key: lines
-        for key, lines in length.items()
-        if lines > LONGER_FUNCTIONS.get(key, FUNCTION_LINES_MAX)
-    }
-    assert too_long == {}
-    needless = [k for k in LONGER_FUNCTIONS if length.get(k, 0) <= FUNCTION_LINES_MAX]
-    assert needless == []
+    assert {key: lines for key, lines in length.items() if lines > FUNCTION_LINES_MAX} == {}
 
 
 def test_files_are_called_after_their_subject(everything: tuple[Source, ...]) -> None:

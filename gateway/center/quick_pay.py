@@ -50,7 +50,7 @@ class QuickIds(Protocol):
 class QuickBooks(Protocol):
     """The one way to write, for payments whose submitter is called."""
 
-    def submit_quick(self, quick: "QuickCreate") -> None:
+    def submit_fresh(self, quick: "QuickCreate") -> None:
         """Queue it. Raises `overloaded` and `shard_unavailable`."""
         ...
 
@@ -188,7 +188,7 @@ class QuickPay:
             request_id,
             data,
         )
-        self._books.submit_quick(QuickCreate(fresh, content, self._pay, asker))
+        self._books.submit_fresh(QuickCreate(fresh, content, self._pay, asker))
         return True
 
     def _may_be_called(self, url: str) -> bool:

@@ -94,7 +94,7 @@ class Anything:
     def __init__(self) -> None:
         self.submitted = 0
 
-    def submit_quick(self, quick: object) -> None:
+    def submit_fresh(self, quick: object) -> None:
         self.submitted += 1
 
     def business_ms(self) -> int:

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from gateway.adapters.postgres import fresh, ledger, paid
 from gateway.adapters.postgres.merchant_rows import BY_KIND, BY_TYPE, LOADS, MerchantRows
+from gateway.adapters.postgres.quick_submitted import PaidSubmitted
 from gateway.adapters.postgres.statements import load
-from gateway.adapters.postgres.submitted import PaidSubmitted, Submitted
+from gateway.adapters.postgres.submitted import Submitted
 from gateway.adapters.postgres.writing import GuardLost, Writing
 from gateway.domain import chart, ids
 from gateway.domain.change import Change, Foreseen, Need

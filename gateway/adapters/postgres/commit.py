@@ -36,15 +36,13 @@ from gateway.adapters.postgres.lane import (
     Lane,
     unknown_outcome,
 )
-from gateway.adapters.postgres.submitted import (
+from gateway.adapters.postgres.quick_submitted import (
+    FreshSubmitted,
     PaidSubmitted,
-    Quick,
+    QuickFresh,
     QuickPaid,
-    QuickSubmitted,
-    Submitted,
-    by_way,
-    halves,
 )
+from gateway.adapters.postgres.submitted import Submitted, by_way, halves
 from gateway.domain.change import Change, Writes
 from gateway.domain.errors import TillgateError
 
@@ -120,12 +118,12 @@ class Committer:
         self._enqueue(Submitted(change, future, now))
         return future
 
-    def submit_quick(self, quick: Quick) -> None:
+    def submit_fresh(self, quick: QuickFresh) -> None:
         """Queue a fresh payment whose submitter is called once it has come to its end.
 
         Raises what `submit` raises.
         """
-        self._enqueue(QuickSubmitted(quick, self._admit(asyncio.get_running_loop())))
+        self._enqueue(FreshSubmitted(quick, self._admit(asyncio.get_running_loop())))
 
     def submit_paid(self, quick: QuickPaid) -> None:
         """Queue a paid payment whose submitter is called once it has come to its end.

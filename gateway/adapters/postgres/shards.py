@@ -11,7 +11,7 @@ import asyncpg
 from gateway.adapters.postgres.commit import Committed, Committer, Observe
 from gateway.adapters.postgres.connect import open_pool, open_writer
 from gateway.adapters.postgres.gathering import Crowd
-from gateway.adapters.postgres.submitted import Quick, QuickPaid
+from gateway.adapters.postgres.quick_submitted import QuickFresh, QuickPaid
 from gateway.domain import ids
 from gateway.domain.change import Change, Writes
 
@@ -56,9 +56,9 @@ class Shards:
         """Submit a Change to the merchant's shard."""
         return self.of(change.merchant_id).committer.submit(change)
 
-    def submit_quick(self, quick: Quick) -> None:
+    def submit_fresh(self, quick: QuickFresh) -> None:
         """Submit a fresh payment to the merchant's shard; its submitter is called in the end."""
-        self.of(quick.fresh.merchant_id).committer.submit_quick(quick)
+        self.of(quick.fresh.merchant_id).committer.submit_fresh(quick)
 
     def submit_paid(self, quick: QuickPaid) -> None:
         """Submit a paid payment to the merchant's shard; its submitter is called in the end."""

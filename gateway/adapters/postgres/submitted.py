@@ -1,21 +1,18 @@
 """Changes in the committer's hands: what is to be decided, and who is told.
 
 Law: whoever submitted a Change is told once, when it is durable, refused or of unknown outcome; the
-rows that he is told are as they are stored. A quick submission has no future: a new payment makes
-its Change only if the long way needs it, a paid one has none and is told that it was not as seen.
+rows that he is told are as they are stored. `quick_submitted.py` has those who wait for no future.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from msgspec.structs import replace
 
-from gateway.adapters.postgres import fresh, paid
+from gateway.adapters.postgres import fresh
 from gateway.adapters.postgres.merchant_rows import MerchantRows, rows_of
 from gateway.domain.change import Change, Foreseen, Need, Row, Writes
-from gateway.domain.fresh import FreshPayment
-from gateway.domain.paid import NotAsSeen, PaidPayment
+from gateway.domain.paid import PaidPayment
 from gateway.domain.payment import Payment
 
 NOTHING = Writes()
@@ -177,127 +174,3 @@ def halves(part: Sequence[Submitted]) -> tuple[list[Submitted], list[Submitted]]
     ordered = sorted(part, key=lambda each: each.merchant_id)
     middle = len(ordered) // 2
     return ordered[middle:], ordered[:middle]
-
-
-class Quick(Protocol):
-    """A fresh payment whose submitter waits for no future: he is called, at most once.
-
-    `done`: it is durable as it is. `became`: it went the long way, with this outcome. `failed`: as
-    a future's exception. `change` makes the same Change that the long way decides.
-    """
-
-    @property
-    def fresh(self) -> FreshPayment: ...
-    def change(self) -> Change: ...
-    def done(self) -> None: ...
-    def became(self, writes: Writes) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-
-
-class QuickSubmitted(Submitted):
-    """A quick payment in the committer's hands; its Change is made only if it is needed."""
-
-    __slots__ = ("_is_told", "_quick", "_went_short")
-
-    def __init__(self, quick: Quick, at: float) -> None:
-        # Submitted's own beginning would make the Change.
-        self._quick = quick
-        self._is_told = False
-        self._went_short = False
-        self._change = None
-        self.fresh = written = quick.fresh
-        self.paid = None
-        self.foreseen = None
-        self.merchant_id = written.merchant_id
-        self.place = (written.merchant_id, "payment_no", written.merchant_order_no)
-        self.at = at
-        self.error = None
-        self.rows = None
-        self.followers = None
-        self.types = ()
-
-    @property
-    def change(self) -> Change:
-        """What is to be decided, made when it is first asked for."""
-        if self._change is None:
-            self._change = self._quick.change()
-        return self._change
-
-    def wrote_fresh(self) -> None:
-        """It was written the short way."""
-        self.error = None
-        self._went_short = True
-        self.types = FRESH_TYPES
-        if self.followers:
-            self.writes = self._foreseen()
-            self.rows = rows_of(self.writes, self.merchant_id)
-
-    def succeed(self) -> None:
-        """It is durable: tell whoever submitted it, unless he was told otherwise."""
-        if self._is_told:
-            return
-        self._is_told = True
-        if self._went_short:
-            self._quick.done()
-        else:
-            self._quick.became(self.writes)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell whoever submitted it, unless he was told before."""
-        if not self._is_told:
-            self._is_told = True
-            self._quick.failed(error)
-
-
-class QuickPaid(Protocol):
-    """A paid payment whose submitter is called, at most once.
-
-    `done`: it is durable. `failed`: with `NotAsSeen`, nothing was written and it is to be decided
-    on the rows; else as a future's exception.
-    """
-
-    @property
-    def paid(self) -> PaidPayment: ...
-    def done(self) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-
-
-class PaidSubmitted(Submitted):
-    """A paid payment in the committer's hands."""
-
-    __slots__ = ("_is_told", "_quick")
-
-    def __init__(self, quick: QuickPaid, at: float) -> None:
-        # Submitted's own beginning would need a Change.
-        self._quick = quick
-        self._is_told = False
-        self._change = None
-        self.fresh = self.foreseen = self.place = None
-        self.paid = written = quick.paid
-        self.merchant_id = written.merchant_id
-        self.at = at
-        self.error = None
-        self.rows = None
-        self.followers = None
-        self.types = ()
-
-    def wrote_paid(self) -> None:
-        """It was written."""
-        self.error = None
-        self.types = paid.TYPES
-
-    def lost_sight(self) -> None:
-        """Nothing of its batch was written."""
-        self.error = NotAsSeen()
-
-    def succeed(self) -> None:
-        """It is durable: tell whoever submitted it, unless he was told otherwise."""
-        if not self._is_told:
-            self._is_told = True
-            self._quick.done()
-
-    def fail(self, error: BaseException) -> None:
-        """Tell whoever submitted it, unless he was told before."""
-        if not self._is_told:
-            self._is_told = True
-            self._quick.failed(error)

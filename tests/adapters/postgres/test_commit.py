@@ -561,18 +561,18 @@ class Asked:
 async def test_a_quick_create_is_told_once_what_became_of_it(shard: Shard) -> None:
     merchant = await shard.merchant()
     new = Asked(create(new_payment(merchant, "A-1")))
-    shard.committer.submit_quick(new)
+    shard.committer.submit_fresh(new)
     equal = Asked(create(new_payment(merchant, "A-1")))
-    shard.committer.submit_quick(equal)
+    shard.committer.submit_fresh(equal)
     assert await new.ended == "done"
     assert await equal.ended == "repeat"
     repeat = Asked(create(new_payment(merchant, "A-1")))
     other = Asked(create(new_payment(merchant, "A-2")))
     for each in (repeat, other):
-        shard.committer.submit_quick(each)
+        shard.committer.submit_fresh(each)
     assert [await repeat.ended, await other.ended] == ["repeat", "new"]
     conflict = Asked(create(new_payment(merchant, "A-1", fingerprint=b"x" * 32)))
-    shard.committer.submit_quick(conflict)
+    shard.committer.submit_fresh(conflict)
     assert await conflict.ended == "order_no_conflict"
     assert await shard.sequences(merchant) == [1, 2]
 
@@ -585,7 +585,7 @@ async def test_a_quick_create_whose_commit_was_cut_is_made_once(shard: Shard, wh
         await committer.submit(create(new_payment(merchant, "warm")))
         proxy.cut_at_commit(when)
         asked = Asked(create(new_payment(merchant, "A-1")))
-        committer.submit_quick(asked)
+        committer.submit_fresh(asked)
         assert await asked.ended in ("done", "own")
         await committer.close()
     assert proxy.cuts == 1
@@ -603,7 +603,7 @@ async def test_a_quick_create_that_waited_long_enough_hears_unknown_once(
         await committer.submit(create(new_payment(merchant, "warm")))
         proxy.hold_at_commit()
         asked = Asked(create(new_payment(merchant, "A-1")))
-        committer.submit_quick(asked)
+        committer.submit_fresh(asked)
         assert await asked.ended == "outcome_unknown"
         proxy.release()
         await committer.close()
@@ -697,7 +697,7 @@ async def test_who_keeps_something_hears_of_a_commit_before_its_writers_are_answ
         ("repeat", create(new_payment(merchant, "H-1"))),
     ):
         asked = Hearing(change)
-        committer.submit_quick(asked)
+        committer.submit_fresh(asked)
         assert await asked.ended == (known, merchant)
         heard.clear()
     await committer.close()

@@ -16,13 +16,10 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 from multidict import CIMultiDict
-
-if TYPE_CHECKING:
-    from gateway.web.request import Request
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
@@ -41,6 +38,14 @@ class Asked(Protocol):
     def method(self) -> str: ...
     @property
     def is_http_1_0(self) -> bool: ...
+
+
+class Connected(Asked, Protocol):
+    """A request whose client is there; `connection` and `writer` are aiohttp's."""
+
+    connection: Any
+    keep_alive: bool
+    writer: Any
 
 
 class Reply(web.StreamResponse):
@@ -97,7 +102,7 @@ class Reply(web.StreamResponse):
         """A copy of the extra headers."""
         return CIMultiDict(self.extra_headers)
 
-    async def prepare(self, request: "Request") -> None:  # type: ignore[override]
+    async def prepare(self, request: Connected) -> None:  # type: ignore[override]
         """Write everything; wait only where the client reads more slowly than we write."""
         connection = request.connection
         transport = connection.transport
@@ -130,7 +135,7 @@ class Reply(web.StreamResponse):
         body = b"" if head_only else self.body
         return b"%b%b\r\n%b" % (self._buffer[: self._head_bytes], line, body)
 
-    async def _wait_for_reader(self, request: "Request", transport: asyncio.Transport) -> None:
+    async def _wait_for_reader(self, request: Connected, transport: asyncio.Transport) -> None:
         try:
             async with asyncio.timeout(REPLY_SECONDS_MAX):
                 await request.writer.drain()

@@ -19,11 +19,13 @@ MOMENT = struct.Struct("<dI")  # Unix seconds of the arrival, bytes of the reque
 
 
 class Heard(NamedTuple):
-    """A genuine webhook: Unix seconds of its arrival, its event, the payment's number."""
+    """A genuine webhook: Unix seconds of its arrival, its event (`created_at` as it is told), the
+    payment's number."""
 
     at: float
     type: str
     number: str
+    created_at: str
 
 
 def read(file: Path, secrets: Mapping[str, str], *, begin: int = 0) -> Iterator[Heard]:
@@ -52,4 +54,4 @@ def _heard(at: float, raw: bytes, keys: Mapping[str, bytes]) -> Heard:
     event = json.loads(body)
     if signature not in headers["webhook-signature"].split(" "):
         raise RunVoid(f"a webhook came whose signature is not of its endpoint: {first} {event}")
-    return Heard(at, event["type"], event["data"]["merchant_order_no"])
+    return Heard(at, event["type"], event["data"]["merchant_order_no"], event["created_at"])

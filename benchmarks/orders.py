@@ -16,7 +16,7 @@ from benchmarks import requests
 from benchmarks.contest import Plan
 from benchmarks.house import House, Merchant
 from benchmarks.load import RanDry, Round, RunVoid, Target
-from benchmarks.requests import Request
+from benchmarks.requests import Request, Signer
 
 PATH = "/v1/payments"
 CHECKED = 2_000
@@ -40,6 +40,11 @@ where p.merchant_order_no >= $1 and p.merchant_order_no < $2
 
 def orders(merchants: Sequence[Merchant], prefix: str, count: int) -> Iterator[Request]:
     """Signed creates: order n is of merchant n modulo their number, amount 1 + n modulo 100 000."""
+    return orders_by([merchant.signer for merchant in merchants], prefix, count)
+
+
+def orders_by(signers: Sequence[Signer], prefix: str, count: int) -> Iterator[Request]:
+    """Signed creates by the keys of merchants in turn."""
     nonce = secrets.token_urlsafe(12)
     for n in range(count):
         number = f"{prefix}{n:08d}"
@@ -47,7 +52,7 @@ def orders(merchants: Sequence[Merchant], prefix: str, count: int) -> Iterator[R
             f'{{"merchant_order_no":"{number}","amount":{1 + n % AMOUNTS},"currency":"CNY",'
             f'"subject":"Green tea, 250 g","metadata":{{"cart":"{n}"}}}}'
         ).encode()
-        signer = merchants[n % len(merchants)].signer
+        signer = signers[n % len(signers)]
         raw = requests.signed(signer, "POST", PATH, body, nonce=f"{nonce}{n:08d}")
         yield Request(
             raw, 201, f'"merchant_order_no":"{number}","amount":{1 + n % AMOUNTS},'.encode()

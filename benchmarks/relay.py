@@ -3,11 +3,16 @@
 Law: half the maximum rate of creates, with a callback and a webhook for as many payments, at a
 constant pace. Gateway and worker (as many of them as `tillgate up` runs: one of each) share the
 measured core; Postgres, load and receiver the other. A machine that cannot hold that rate is asked
-for the highest that it can, and both are told. What a trial proves is in `relayed.py`.
+for the highest that it can, and both are told. What a trial proves is in `relayed.py`. The same
+search says what the bare exchanges alone (`bared.py`) hold, of which no program can hold more.
 """
 
+import math
 from statistics import median
+from typing import Protocol
 
+from benchmarks import bared
+from benchmarks.bared import Bared
 from benchmarks.contest import Plan
 from benchmarks.finding import Cell, Finding, Player, Table, Verdict
 from benchmarks.orders import Orders
@@ -40,10 +45,16 @@ def next_rate(held: float | None, broken: float | None, *, wanted: float) -> flo
     return None if broken <= held * CLOSE else (held * broken) ** 0.5
 
 
+class Trials(Protocol):
+    """What is searched: a trial at so many payments a second."""
+
+    async def play(self, rate: float, *, seconds: float) -> Trial: ...
+
+
 class Search:
     """All trials of a run, and what they say."""
 
-    def __init__(self, relayed: Relayed, plan: Plan, *, wanted: float) -> None:
+    def __init__(self, relayed: Trials, plan: Plan, *, wanted: float) -> None:
         self.trials: list[Trial] = []
         self.wanted = wanted
         self._relayed = relayed
@@ -111,7 +122,20 @@ async def measure(stage: Stage) -> Finding:
         is_held = bool(best) and best[0].rate >= wanted
         shown = best if is_held else [await search.overload()]
         stage.books.append(await house.verify())
-    return _finding(search, best, shown, proof=_proof(relayed))
+    bare = await _bare(stage)
+    return _finding(search, best, shown, bare, proof=_proof(relayed))
+
+
+async def _bare(stage: Stage) -> list[Trial]:
+    """Rounds at the highest rate that the bare exchanges hold, on the same cores."""
+    plan = stage.plan
+    kept = plan.folder / "bare-webhooks"
+    async with open_program(RECEIVER, plan, str(kept), core=plan.cores.rest) as receiver:
+        settings = bared.Settings(plan.folder, receiver)
+        async with open_program(bared.MODULE, plan, str(settings.file)) as target:
+            trials = Bared(target, plan, settings, receiver=receiver, kept=kept)
+            await trials.open()
+            return await Search(trials, plan, wanted=math.inf).highest()
 
 
 async def _top_rate(stage: Stage) -> float:
@@ -130,7 +154,9 @@ def _proof(relayed: Relayed) -> str:
     )
 
 
-def _finding(search: Search, best: list[Trial], shown: list[Trial], *, proof: str) -> Finding:
+def _finding(
+    search: Search, best: list[Trial], shown: list[Trial], bare: list[Trial], *, proof: str
+) -> Finding:
     wanted = search.wanted
     reached = best[0].rate if best else 0.0
     more = [each for each in shown if each not in search.trials]
@@ -142,13 +168,18 @@ def _finding(search: Search, best: list[Trial], shown: list[Trial], *, proof: st
             f"Half the maximum rate ({wanted:,.0f}/s) is not held by this machine; it came for "
             f"{shown[0].seconds:.1f} s, and what is late grows with that time."
         )
+    notes += bare_notes(bare, reached=reached, wanted=wanted)
     return Finding(
         name=NAME,
         about=ABOUT,
         proof=proof,
         players=[
             Player(name=name, about="callbacks", rounds=[each.callbacks for each in trials])
-            for name, trials in (("half the maximum rate", shown), ("highest rate held", best))
+            for name, trials in (
+                ("half the maximum rate", shown),
+                ("highest rate held", best),
+                ("bare exchanges", bare),
+            )
             if trials
         ],
         verdicts=[
@@ -181,6 +212,25 @@ def _finding(search: Search, best: list[Trial], shown: list[Trial], *, proof: st
         ],
         notes=notes,
     )
+
+
+def bare_notes(bare: list[Trial], *, reached: float, wanted: float) -> list[str]:
+    """What the bare exchanges hold, beside what is held and what is wanted."""
+    if not bare:
+        return ["The bare exchanges were not held at any rate that was tried."]
+    rate, program, rest = bare[0].rate, bare[0].cpu_us[0], sum(bare[0].cpu_us[3:])
+    notes = [
+        f"The bare exchanges of a payment (a create answered, a callback's RSA signature checked "
+        f"and answered, a webhook signed and posted; no database) alone hold {rate:,.0f}/s on this "
+        f"machine, for {program:.0f} us of the measured core and {rest:.0f} us of the other's "
+        f"generators and receiver each; {reached:,.0f}/s is {reached / rate:.2f} of it.",
+    ]
+    if rate < wanted:
+        notes.append(
+            f"Half the maximum rate of creates ({wanted:,.0f}/s) is beyond the bare exchanges "
+            f"themselves: with whatever beside them, it cannot be held on these cores."
+        )
+    return notes
 
 
 def _row(trial: Trial, wanted: float) -> list[Cell]:

@@ -27,6 +27,7 @@ from benchmarks.house import House
 from benchmarks.load import US_PER_S, Round, RunVoid, Target
 from benchmarks.orders import COUNT as CREATED
 from benchmarks.orders import bounds, orders
+from benchmarks.processes import Cores
 
 EVENT = "payment.succeeded"
 HOLDS_MS = 1_000.0
@@ -67,6 +68,23 @@ class Spent(NamedTuple):
     rest_core: float
     at: float
 
+    @classmethod
+    def now(
+        cls, cores: Cores, *, gateway: float, worker: float, postgres: float, receiver: float
+    ) -> "Spent":
+        """What was spent until now; of the generators those that have ended."""
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return cls(
+            gateway=gateway,
+            worker=worker,
+            postgres=postgres,
+            generators=children.ru_utime + children.ru_stime,
+            receiver=receiver,
+            server_core=processes.busy_s(cores.server),
+            rest_core=processes.busy_s(cores.rest),
+            at=asyncio.get_running_loop().time(),
+        )
+
 
 class Trial(NamedTuple):
     """What one rate came to. `cpu_us` of a payment: gateway, worker, Postgres, generators and
@@ -81,6 +99,38 @@ class Trial(NamedTuple):
     lag_max_ms: float
     cpu_us: tuple[float, ...]
     busy: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls,
+        rate: float,
+        seconds: float,
+        *,
+        callbacks: Round,
+        creates: Round,
+        lags: Sequence[float],
+        spent: tuple[Spent, Spent, Spent],
+        count: int,
+    ) -> "Trial":
+        """A trial of `count` payments, whose `lags` (seconds) are in order; `spent` before the
+        first, after the last answer, after the last webhook."""
+        before, sent, after = spent
+        return cls(
+            rate=rate,
+            seconds=seconds,
+            callbacks=callbacks,
+            creates=creates,
+            lag_p50_ms=part(lags, 50),
+            lag_p99_ms=part(lags, 99),
+            lag_max_ms=lags[-1] * 1000,
+            cpu_us=tuple(
+                (b - a) * US_PER_S / count for a, b in zip(before[:5], after[:5], strict=True)
+            ),
+            busy=(
+                (sent.server_core - before.server_core) / (sent.at - before.at),
+                (sent.rest_core - before.rest_core) / (sent.at - before.at),
+            ),
+        )
 
     @property
     def late_ms(self) -> float:
@@ -150,22 +200,15 @@ class Relayed:
         await self._callbacks.prove(paid, acknowledged=count, under_way=0)
         lags = await self._lags(paid, count, begin=begin)
         self.proven += count
-        callbacks.lag_p99_ms = _part(lags, 99)
-        return Trial(
-            rate=rate,
-            seconds=seconds,
+        callbacks.lag_p99_ms = part(lags, 99)
+        return Trial.of(
+            rate,
+            seconds,
             callbacks=callbacks,
             creates=creates,
-            lag_p50_ms=_part(lags, 50),
-            lag_p99_ms=_part(lags, 99),
-            lag_max_ms=lags[-1] * 1000,
-            cpu_us=tuple(
-                (b - a) * US_PER_S / count for a, b in zip(before[:5], after[:5], strict=True)
-            ),
-            busy=(
-                (sent.server_core - before.server_core) / (sent.at - before.at),
-                (sent.rest_core - before.rest_core) / (sent.at - before.at),
-            ),
+            lags=lags,
+            spent=(before, sent, after),
+            count=count,
         )
 
     async def _paced(self, file: Path, rate: float, seconds: float) -> Round:
@@ -191,18 +234,16 @@ class Relayed:
         clock = asyncio.get_running_loop().time
         self._heard += count
         came, last = -1, 0.0
-        async with aiohttp.ClientSession() as session:
-            while True:
-                async with session.get(self._url("/")) as answer:
-                    now = int(await answer.text())
-                if now >= self._heard:
-                    self._heard = now
-                    return
-                if now > came:
-                    came, last = now, clock() + CATCH_UP_S_MAX
-                if clock() > last:
-                    raise RunVoid(f"{self._heard - now} of {count} webhooks do not come")
-                await asyncio.sleep(POLL_S)
+        while True:
+            now = await kept_count(self._receiver)
+            if now >= self._heard:
+                self._heard = now
+                return
+            if now > came:
+                came, last = now, clock() + CATCH_UP_S_MAX
+            if clock() > last:
+                raise RunVoid(f"{self._heard - now} of {count} webhooks do not come")
+            await asyncio.sleep(POLL_S)
 
     async def _lags(self, prefix: str, count: int, *, begin: int) -> list[float]:
         """Seconds from journal row to receiver, in order. Raises `RunVoid`."""
@@ -221,25 +262,30 @@ class Relayed:
         return sorted(came[number] - row["at"] for number, row in told.items())
 
     def _spent(self) -> Spent:
-        target, cores = self._house.target, self._plan.cores
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        target = self._house.target
         worker = self._house.worker_pid
         assert worker is not None
-        return Spent(
+        return Spent.now(
+            self._plan.cores,
             gateway=processes.cpu_s(target.pids[0]),
             worker=processes.cpu_s(worker),
             postgres=target.database_cpu_s(),
-            generators=children.ru_utime + children.ru_stime,
             receiver=self._receiver.cpu_s(),
-            server_core=processes.busy_s(cores.server),
-            rest_core=processes.busy_s(cores.rest),
-            at=asyncio.get_running_loop().time(),
         )
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._receiver.port}{path}"
 
 
-def _part(ordered: Sequence[float], percent: int) -> float:
-    """A percentile in milliseconds."""
+async def kept_count(receiver: Target) -> int:
+    """How many webhooks came, all of which are written down then."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{receiver.port}/") as answer,
+    ):
+        return int(await answer.text())
+
+
+def part(ordered: Sequence[float], percent: int) -> float:
+    """A percentile in milliseconds of seconds in order."""
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000

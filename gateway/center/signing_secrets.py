@@ -85,8 +85,21 @@ class SigningSecrets:
 
     async def signer(self, holder: Holder, now: datetime) -> Signer:
         """What signs for a holder at `now` (business time)."""
+        known = self.known_signer(holder, now)
+        if known is not None:
+            return known
         secrets = [await self._open(holder, "secret", each) for each in sealed_secrets(holder, now)]
         return Signer(secrets, await self._open(holder, "private_key", holder.private_key))
+
+    def known_signer(self, holder: Holder, now: datetime) -> Signer | None:
+        """What `signer` answers, where every key of it was opened before."""
+        seed = self._recall(holder.private_key)
+        secrets = []
+        for sealed in sealed_secrets(holder, now):
+            if (secret := self._recall(sealed)) is None:
+                return None
+            secrets.append(secret)
+        return None if seed is None else Signer(secrets, seed)
 
     async def secret_text(self, holder: Holder) -> str:
         """The present secret of a holder as `whsec_…`."""
@@ -108,9 +121,8 @@ class SigningSecrets:
         )
 
     async def _open(self, holder: Holder, column: str, sealed: bytes) -> bytes:
-        found = self._opened.get(sealed)
+        found = self._recall(sealed)
         if found is not None:
-            self._opened.move_to_end(sealed)
             return found
         await self.know(holder.merchant_id)
         is_endpoint = isinstance(holder, WebhookEndpoint)
@@ -126,6 +138,12 @@ class SigningSecrets:
         if len(self._opened) > OPENED_MAX:
             self._opened.popitem(last=False)
         return opened
+
+    def _recall(self, sealed: bytes) -> bytes | None:
+        found = self._opened.get(sealed)
+        if found is not None:
+            self._opened.move_to_end(sealed)
+        return found
 
     async def know(self, merchant_id: str) -> None:
         """Have a merchant in memory, where its secrets can be opened. Raises `not_found`."""

@@ -16,9 +16,11 @@ from gateway.domain import ids, webhook
 from gateway.domain.endpoint import WebhookEndpoint
 from gateway.domain.events import Event, rfc3339, rfc3339_or_none
 from gateway.domain.urls import parse_url
-from gateway.domain.webhook import WebhookAnswer
+from gateway.domain.webhook import Judgement, WebhookAnswer
 
 ERROR_DISABLED = "endpoint_disabled"
+# The status of a delivery that a judgement brings to its end.
+_ENDED_BY: Mapping[Judgement, str] = {"delivered": "delivered", "gone": "failed"}
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -141,18 +143,19 @@ def settled(
     `now` is business time, `wall` real time (Retry-After may name a date), `jitter` 0..1.
     """
     tries = delivery.tries + 1
+    judgement = webhook.judge(answer.status)
     tried = replace(
         delivery,
         url=url,
         tries=tries,
+        status=_ENDED_BY.get(judgement, delivery.status),
+        due_at=None,
         last_status=answer.status,
         last_error=answer.error,
+        finished_at=None if judgement == "retry" else now,
     )
-    judgement = webhook.judge(answer.status)
-    if judgement == "delivered":
-        return replace(tried, status="delivered", due_at=None, finished_at=now)
-    if judgement == "gone":
-        return replace(tried, status="failed", due_at=None, finished_at=now)
+    if judgement != "retry":
+        return tried
     due_at = webhook.next_retry(
         tries=tries,
         now=now,

@@ -45,20 +45,28 @@ class Receivers:
                     holders[(each.merchant_id, each.target)] = found[each.merchant_id]
         return holders
 
+    def known(self, lane: Lane) -> Holder | None:
+        """The receiver of a lane, where it was read at most a second ago."""
+        is_fresh = asyncio.get_running_loop().time() - lane.holder_at <= FRESH_S
+        return lane.holder if is_fresh else None
+
     async def present(self, lane: Lane, delivery: Delivery) -> Holder:
         """The receiver of a lane as it was at most a second ago.
 
         Raises TillgateError if there never was one.
         """
+        known = self.known(lane)
+        if known is not None:
+            return known
         now = asyncio.get_running_loop().time()
-        if lane.holder is None or now - lane.holder_at > FRESH_S:
-            merchant_id, endpoint_id = delivery.merchant_id, delivery.endpoint_id
-            if endpoint_id is not None:
-                found = await self._store.endpoints_by_id([(merchant_id, endpoint_id)])
-                if not found:
-                    raise TillgateError("internal_error", "The endpoint of a delivery is missing.")
-                lane.holder = found[0]
-            else:
-                lane.holder = await self._notify.notify_secret_of(merchant_id)
-            lane.holder_at = now
-        return lane.holder
+        merchant_id, endpoint_id = delivery.merchant_id, delivery.endpoint_id
+        holder: Holder
+        if endpoint_id is not None:
+            found = await self._store.endpoints_by_id([(merchant_id, endpoint_id)])
+            if not found:
+                raise TillgateError("internal_error", "The endpoint of a delivery is missing.")
+            holder = found[0]
+        else:
+            holder = await self._notify.notify_secret_of(merchant_id)
+        lane.holder, lane.holder_at = holder, now
+        return holder

@@ -70,7 +70,7 @@ class Relay:
         ours = [
             each
             for each in merchant_ids
-            if parse("mch", each) is not None and self._tenure.covers(each)
+            if each in self._hints or (parse("mch", each) is not None and self._tenure.covers(each))
         ]
         if len(self._hints) < HINTS_MAX:
             self._hints.update(dict.fromkeys(ours))

@@ -13,13 +13,15 @@ from benchmarks.load import RunVoid
 from benchmarks.receiver import Kept, Receiving, whole_bytes
 
 PATH, KEY = "/mch_1", bytes(range(32))
+CREATED_AT = "2026-11-22T12:00:00.000Z"
 SECRETS = {PATH: "whsec_" + base64.b64encode(KEY).decode()}
 
 
 def webhook(number: str, *, key: bytes = KEY) -> bytes:
     """A webhook as it comes over the wire."""
     data = {"merchant_order_no": number}
-    body = json.dumps({"type": "payment.succeeded", "data": data}).encode()
+    event = {"type": "payment.succeeded", "created_at": CREATED_AT, "data": data}
+    body = json.dumps(event).encode()
     signature = base64.b64encode(hmac.digest(key, b"evt_1.1700000000." + body, "sha256")).decode()
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: x\r\nWebhook-Id: evt_1\r\nWebhook-Timestamp: 1700000000\r\n"
@@ -53,7 +55,7 @@ async def test_what_came_is_kept_and_counted(port: int, tmp_path: Path) -> None:
     writer.close()
     came = list(read(tmp_path / "kept", SECRETS))
     assert [each.number for each in came] == ["a", "b", "c"]
-    assert came[0] == Heard(came[0].at, "payment.succeeded", "a")
+    assert came[0] == Heard(came[0].at, "payment.succeeded", "a", CREATED_AT)
     assert came[0].at <= came[1].at <= came[2].at
 
 

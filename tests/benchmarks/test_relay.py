@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.load import Round
-from benchmarks.relay import CLOSE, STEP, capacity_of, next_rate
+from benchmarks.relay import CLOSE, STEP, bare_notes, capacity_of, next_rate
 from benchmarks.relayed import Trial
 
 pytestmark = pytest.mark.fast
@@ -73,3 +73,11 @@ def test_the_busier_core_is_what_limits() -> None:
     assert trial(busy=(0.99, 0.6)).limit.startswith("the core of gateway and worker")
     assert trial(busy=(0.6, 0.99)).limit.startswith("the core of Postgres and load")
     assert trial(busy=(0.99, 0.98)).limit.startswith("both cores")
+
+
+def test_what_the_bare_exchanges_cannot_hold_is_said() -> None:
+    (held,) = bare_notes([trial()], reached=50.0, wanted=99.0)
+    assert "alone hold 100/s" in held and "0.50 of it" in held
+    _, beyond = bare_notes([trial()], reached=50.0, wanted=101.0)
+    assert "101/s" in beyond and "cannot be held" in beyond
+    assert len(bare_notes([], reached=50.0, wanted=101.0)) == 1

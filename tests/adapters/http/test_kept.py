@@ -100,6 +100,7 @@ async def test_what_is_not_free_is_not_kept(receive, make) -> None:
     connection = await kept.open(place, ["127.0.0.1"], open_socket=open_socket)
     connection.abort()
     kept.give(place, connection)
+    assert not kept._idle
     assert kept.take(place) is None
 
 
@@ -155,6 +156,36 @@ async def test_a_connection_closed_while_idle_costs_no_second_sending(receive) -
         b"1",
         b"2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", "protocol"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz", "protocol"),
+        (b"nonsense\r\n\r\n", "protocol"),
+        (None, "timeout"),
+    ],
+)
+async def test_a_bad_answer_on_a_kept_connection_costs_no_second_sending(
+    receive, said: bytes | None, error: str
+) -> None:
+    async def handler(exchange) -> None:
+        await exchange.request()
+        await exchange.send(OK)
+        await exchange.request()
+        if said is None:
+            await exchange.until_cut()
+        else:
+            await exchange.send(said)
+
+    receiver = await receive(handler)
+    url = f"http://127.0.0.1:{receiver.port}/"
+    async with sandbox(total_s=0.3 if said is None else SOON_S) as webhooks:
+        assert (await webhooks.post(url, headers={}, body=b"")).status == 200
+        answer = await webhooks.post(url, headers={}, body=b"")
+    assert (answer.status, answer.error) == (None, error)
+    assert (receiver.connections, len(receiver.requests)) == (1, 2)
 
 
 async def test_a_request_is_the_same_on_every_connection(receive) -> None:

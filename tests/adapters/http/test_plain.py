@@ -17,6 +17,8 @@ ANSWERS: dict[str, tuple[bytes, bool]] = {
     "plain": (OK, True),
     "empty": (b"HTTP/1.1 204 No Content\r\n\r\n", True),
     "empty with a length of 0": (b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", True),
+    "empty with a length": (b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", True),
+    "not modified with a length": (b"HTTP/1.1 304 Same\r\nContent-Length: 2\r\n\r\n", True),
     "not modified": (b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", True),
     "no reason": (b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", True),
     "no reason and no space": (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", True),

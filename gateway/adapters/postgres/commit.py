@@ -71,7 +71,7 @@ def shard_unavailable() -> TillgateError:
 
 
 class Committer:
-    """The one writer of a shard in this process.
+    """The one writer of a shard in this process, made and used in one event loop.
 
     `connect` opens a connection as the application role with the limits of `connect.py`;
     `committed` is told the Changes of each commit; `observe` gets batch size, seconds and kind;
@@ -87,6 +87,7 @@ class Committer:
         crowd: Crowd | None = None,
         lanes: int = LANES,
     ) -> None:
+        self._loop = asyncio.get_running_loop()  # kept: asking for it costs as much as a queue
         self._connect = connect
         self._committed = committed
         self._observe = observe
@@ -112,9 +113,8 @@ class Committer:
 
         Raises `overloaded` when the queue is full and `shard_unavailable` while a COMMIT hangs.
         """
-        loop = asyncio.get_running_loop()
-        now = self._admit(loop)
-        future: asyncio.Future[Writes] = loop.create_future()
+        now = self._admit()
+        future: asyncio.Future[Writes] = self._loop.create_future()
         self._enqueue(Submitted(change, future, now))
         return future
 
@@ -123,24 +123,24 @@ class Committer:
 
         Raises what `submit` raises.
         """
-        self._enqueue(FreshSubmitted(quick, self._admit(asyncio.get_running_loop())))
+        self._enqueue(FreshSubmitted(quick, self._admit()))
 
     def submit_paid(self, quick: QuickPaid) -> None:
         """Queue a paid payment whose submitter is called once it has come to its end.
 
         Raises what `submit` raises.
         """
-        self._enqueue(PaidSubmitted(quick, self._admit(asyncio.get_running_loop())))
+        self._enqueue(PaidSubmitted(quick, self._admit()))
 
-    def _admit(self, loop: asyncio.AbstractEventLoop) -> float:
+    def _admit(self) -> float:
         """The time, if one more Change can be taken in."""
-        now = loop.time()
+        now = self._loop.time()
         if self._closed or self.is_stalled(now):
             raise shard_unavailable()
         if len(self._queue) >= QUEUE_CHANGES_MAX:
             raise TillgateError("overloaded", "Too many requests are waiting; try again.")
         if self._sweeper is None:
-            self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
+            self._sweeper = self._loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
         return now
 
     def is_stalled(self, now: float) -> bool:
@@ -187,10 +187,9 @@ class Committer:
             return
         if len(self._free) == len(self._lanes) or len(self._queue) >= BATCH_CHANGES_MAX:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._consider)
+            self._loop.call_soon(self._consider)
         elif self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(SECOND_LANE_AFTER_S, self._look_again)
+            self._timer = self._loop.call_later(SECOND_LANE_AFTER_S, self._look_again)
 
     def _look_again(self) -> None:
         self._timer = None
@@ -201,7 +200,7 @@ class Committer:
         self._scheduled = False
         if not self._queue or not self._free:
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         now = loop.time()
         is_idle = len(self._free) == len(self._lanes)
         if not is_idle and len(self._queue) < BATCH_CHANGES_MAX:
@@ -221,7 +220,7 @@ class Committer:
             while self._queue and not self._gathers:
                 await self._gather()
                 count = min(len(self._queue), BATCH_CHANGES_MAX)
-                self._started_at = asyncio.get_running_loop().time()
+                self._started_at = self._loop.time()
                 part = [self._queue.popleft() for _ in range(count)]
                 if self._queue:
                     self._consider()
@@ -264,7 +263,7 @@ class Committer:
             self._refuse(part, shard_unavailable())
             return
         self._slow[merchant] = deque(part)
-        task = asyncio.get_running_loop().create_task(self._run_slow(merchant))
+        task = self._loop.create_task(self._run_slow(merchant))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -282,7 +281,7 @@ class Committer:
 
     def _sweep(self) -> None:
         """End the wait of those who waited long enough; their COMMIT goes on."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._sweeper = None
         latest = loop.time() - ANSWER_WAIT_S
         for part in (*self._under_way, self._queue, *self._slow.values()):
@@ -291,7 +290,7 @@ class Committer:
                     if each.at <= latest:
                         each.fail(unknown_outcome())
         if self._tasks or self._queue:
-            self._sweeper = loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
+            self._sweeper = self._loop.call_later(ANSWER_WAIT_S / 10, self._sweep)
 
     # --- one batch -------------------------------------------------------------------------------
 
@@ -326,7 +325,7 @@ class Committer:
                     todo.extend((half, tries) for half in halves(part))
                 elif not patient:
                     self._set_aside(part)
-                elif asyncio.get_running_loop().time() - part[0].at < ANSWER_WAIT_S:
+                elif self._loop.time() - part[0].at < ANSWER_WAIT_S:
                     todo.append((part, tries))
                 else:
                     self._refuse(part, shard_unavailable())
@@ -341,7 +340,7 @@ class Committer:
                     self._refuse(part, error)
             else:
                 # Told a moment later, so that Postgres has the next batch before the answers leave.
-                asyncio.get_running_loop().call_soon(self._finish, batch, started)
+                self._loop.call_soon(self._finish, batch, started)
 
     # --- endings ---------------------------------------------------------------------------------
 

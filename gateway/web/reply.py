@@ -173,7 +173,7 @@ _STATUS_LINES = {
     for status in HTTPStatus
     if status.value >= 200
 }
-_MEDIA_TYPES = {name: name.encode("ascii") for name in (JSON, PROBLEM_JSON)}
+_MEDIA_TYPES = {name: name.encode("ascii") for name in (JSON, PROBLEM_JSON, "text/plain")}
 
 
 def _header_text(text: str) -> bytes:

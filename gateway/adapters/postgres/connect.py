@@ -59,8 +59,13 @@ async def open_pool(dsn: str, *, size_max: int = READ_CONNECTIONS_MAX) -> asyncp
         max_inactive_connection_lifetime=300,
         server_settings=_READER,
         connection_class=PlanningConnection,
+        setup=_begin_use,
         reset=_leave_clean,
     )
+
+
+async def _begin_use(connection: PlanningConnection) -> None:
+    await connection.begin_use()
 
 
 async def _leave_clean(connection: PlanningConnection) -> None:
@@ -68,5 +73,4 @@ async def _leave_clean(connection: PlanningConnection) -> None:
     so only a transaction that was not ended is in doubt, and its connection with it."""
     if connection.is_in_transaction():
         connection.terminate()
-    else:
-        await connection.used()
+    connection.end_use()

@@ -80,7 +80,13 @@ class Lane:
         Raises `CommitLost`, and whatever ended the transaction before its COMMIT.
         """
         connection = await self._connected()
-        await connection.used()
+        await connection.begin_use()
+        try:
+            await self._write(connection, batch)
+        finally:
+            connection.end_use()
+
+    async def _write(self, connection: asyncpg.Connection, batch: Batch) -> None:
         if batch.is_paid:
             await self._committed(connection, None, batch.pay(connection))
             return

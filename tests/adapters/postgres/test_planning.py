@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from gateway.adapters.postgres import plans
 from gateway.adapters.postgres.connect import open_pool, open_writer
 
 TABLE = """
@@ -24,7 +27,7 @@ async def test_plans_are_dropped_whenever_uses_have_doubled(installation: Any) -
     ran = noted(connection)
     dropped = []
     for use in range(1, 40):
-        await connection.used()
+        await connection.begin_use()
         await asyncio.sleep(0)  # the note is taken a moment later
         if ran:
             dropped.append(use)
@@ -41,7 +44,7 @@ async def test_a_pool_counts_each_use_of_a_connection(installation: Any) -> None
     for _ in range(8):
         await pool.fetchval("select 1")
     await pool.close()
-    assert ran.count("discard plans") == 4  # after uses 1, 2, 4 and 8
+    assert ran.count("discard plans") == 3  # with uses 2, 4 and 8; the note began with the first
 
 
 async def test_a_table_that_grew_is_planned_for_as_it_is(installation: Any) -> None:
@@ -56,7 +59,31 @@ async def test_a_table_that_grew_is_planned_for_as_it_is(installation: Any) -> N
     empty = await plan()
     await connection.execute("insert into things select 1, n, n from generate_series(1, 20000) n")
     assert await plan() == empty  # nobody told Postgres
-    await connection.used()
+    await connection.begin_use()
     grown = await plan()
     await connection.close()
     assert grown != empty
+
+
+async def test_plans_are_dropped_after_a_long_use(
+    installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await open_writer(installation.dsns[0])
+    for _ in range(16):
+        await connection.begin_use()
+        connection.end_use()
+    await asyncio.sleep(0)
+    ran = noted(connection)
+    now = [0.0]
+    monkeypatch.setattr(plans, "monotonic", lambda: now[0])
+    dropped = []
+    for took in (plans.LONG_USE_S, plans.LONG_USE_S + 0.001, 0.0):
+        await connection.begin_use()
+        now[0] += took
+        connection.end_use()
+        await connection.begin_use()
+        await asyncio.sleep(0)
+        connection.end_use()
+        dropped.append(ran.count("discard plans"))
+    await connection.close()
+    assert dropped == [0, 1, 1]

@@ -185,7 +185,9 @@ union all
 
 -- name: read_awaited
 -- Gathered reads of payments whose payers hold the code of their present attempt, as their newest
--- event tells them, where it tells them as they are now. What they wait for is told by it.
+-- event tells them, where it tells them as they are now. What they wait for is told by it. Each step
+-- looks up one row by its key, and `offset 0` keeps the steps in their order: without statistics
+-- Postgres would look all payments of a merchant through for the one with the attempt.
 select k.ordinal, a.version, p.version, p.last_sequence, a.amount, a.currency, j.data
 from unnest(
     string_to_array(:merchant_ids::text, ',')::uuid[],
@@ -193,13 +195,28 @@ from unnest(
     string_to_array(:attempt_ids::text, ',')::uuid[]
 ) with ordinality as k (merchant_id, account_id, attempt_id, ordinal)
 join heads h on h.merchant_id = k.merchant_id and h.open
-join attempts a on a.merchant_id = k.merchant_id and a.attempt_id = k.attempt_id
-join payments p on p.merchant_id = k.merchant_id and p.payment_id = a.payment_id
-join journal j on j.merchant_id = k.merchant_id and j.seq = p.last_sequence
-where a.status = 'pending_user' and a.channel_account_id = k.account_id
-    and p.attempt_id = a.attempt_id and p.customer is null
-    and j.object_id = p.payment_id and j.object_version = p.version
-    and not exists (
-        select from unexpected_funds u
-        where u.merchant_id = k.merchant_id and u.attempt_id = k.attempt_id
-    );
+cross join lateral (
+    select t.payment_id, t.version, t.amount, t.currency
+    from attempts t
+    where t.merchant_id = k.merchant_id and t.attempt_id = k.attempt_id
+        and t.status = 'pending_user' and t.channel_account_id = k.account_id
+    offset 0
+) a
+cross join lateral (
+    select t.payment_id, t.version, t.last_sequence
+    from payments t
+    where t.merchant_id = k.merchant_id and t.payment_id = a.payment_id
+        and t.attempt_id = k.attempt_id and t.customer is null
+    offset 0
+) p
+cross join lateral (
+    select t.data
+    from journal t
+    where t.merchant_id = k.merchant_id and t.seq = p.last_sequence
+        and t.object_id = p.payment_id and t.object_version = p.version
+    offset 0
+) j
+where not exists (
+    select from unexpected_funds u
+    where u.merchant_id = k.merchant_id and u.attempt_id = k.attempt_id
+);

@@ -15,6 +15,12 @@ import asyncpg
 from gateway.adapters.postgres.shards import Shard
 
 ASKED_MAX = 256
+TROUBLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that died in the middle of an operation
+    OSError,
+)
 
 log = logging.getLogger("tillgate.reads")
 
@@ -45,7 +51,7 @@ class Asked:
                 taken, self._waiting = self._waiting[:ASKED_MAX], self._waiting[ASKED_MAX:]
                 try:
                     found = await self._read([key for key, _ in taken])
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                except TROUBLE:
                     found = {}  # the careful reader meets the same trouble, and says so
                 for place, (_, told) in enumerate(taken, 1):
                     try:

@@ -23,7 +23,12 @@ DEFAULT_SETTINGS: Mapping[str, str] = MappingProxyType(
         # So it is looked at early, and then whenever it has doubled.
         "autovacuum_naptime": "10s",
         "autovacuum_analyze_scale_factor": "1.0",
-        "autovacuum_vacuum_insert_scale_factor": "1.0",
+        # They are asked no more than which index is the narrower: 3 000 rows tell that as well as
+        # the usual 30 000, which cost 3 us for each of the first 100 000 payments.
+        "default_statistics_target": "10",
+        # Vacuum has nothing to clear among rows that were only inserted. It freezes them, which
+        # logs every page of theirs whole once more: not while their payments still change.
+        "autovacuum_vacuum_insert_threshold": "1000000",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "cluster_name": "tillgate",

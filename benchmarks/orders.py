@@ -6,8 +6,9 @@ round Postgres is asked: each acknowledged payment must be there once, with its 
 journal row, else the run is void. Before the first round every answer is looked at.
 """
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -106,15 +107,28 @@ class Orders:
         await self.house.commits(changes_min=changes + count)
 
     async def play(
-        self, number: int, *, connections: int | None = None, seconds: float | None = None
+        self,
+        number: int,
+        *,
+        connections: int | None = None,
+        seconds: float | None = None,
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> Round:
-        """One round of new orders, as many as the house takes. Raises `RunVoid`."""
+        """One round of new orders, as many as the house takes. Raises `RunVoid`.
+
+        `beside` is something else that is done while they are replayed.
+        """
         plan = self._plan
         seconds = seconds or plan.seconds
         connections = connections or plan.connections
 
-        def replay(file: Path) -> Awaitable[Round]:
-            return plan.run(self.house.target, file, connections=connections, seconds=seconds)
+        async def replay(file: Path) -> Round:
+            async with asyncio.TaskGroup() as tasks:
+                if beside is not None:
+                    tasks.create_task(beside())
+                return await plan.run(
+                    self.house.target, file, connections=connections, seconds=seconds
+                )
 
         known = self._rates.get(connections, 0.0)
         count = int((known or RATE_FIRST) * RESERVE * seconds)

@@ -28,6 +28,7 @@ EXTENSIONS = {
         "rsa",
         "form",
         "signed_form",
+        "shorthand",
     )
 }
 DIRECTIVES = {"language_level": 3, "binding": True}

@@ -3,7 +3,7 @@
 
 Law. Same results, same errors. A text is written as UTF-8 into one buffer, which begins on the
 stack; a value of a record goes from its column to its constructor without a dict. Texts are
-looked at eight bytes at a time, and closer only if one of those is a control character.
+looked at eight bytes at a time, and one by one where one of those is a control character.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -164,17 +164,24 @@ cdef inline int _put_mark(Out* out, char mark) except -1:
 # --- texts ----------------------------------------------------------------------------------------
 
 
-cdef inline bint _has_control(const char* at, Py_ssize_t size) noexcept:
-    """Whether a byte below 0x20 is among them: eight at a time, then one by one."""
+cdef inline bint _is_odd(unsigned char byte) noexcept:
+    return byte == 0 or GROUP <= byte <= UNIT
+
+
+cdef inline bint _has_odd(const char* at, Py_ssize_t size) noexcept:
+    """Whether NUL or a separator is among them: eight bytes at a time, then one by one."""
     cdef Word word
+    cdef int index
     cdef const char* end = at + size
     while end - at >= 8:
         memcpy(&word, at, 8)
         if (word - 0x2020202020202020ULL) & ~word & 0x8080808080808080ULL:
-            return True
+            for index in range(8):
+                if _is_odd(<unsigned char> at[index]):
+                    return True
         at += 8
     while at < end:
-        if <unsigned char> at[0] < 0x20:
+        if _is_odd(<unsigned char> at[0]):
             return True
         at += 1
     return False
@@ -195,7 +202,7 @@ cdef object _clean(object text):
         at = _utf8(text, &size)
     except UnicodeEncodeError:
         return ODD.sub(REPLACEMENT, text)
-    return ODD.sub(REPLACEMENT, text) if _has_control(at, size) else text
+    return ODD.sub(REPLACEMENT, text) if _has_odd(at, size) else text
 
 
 cdef inline int _put_raw(Out* out, const char* at, Py_ssize_t size) except -1:
@@ -219,7 +226,7 @@ cdef int _put_json(Out* out, object value) except -1:
     cdef bytes encoded = to_json(value)
     cdef const char* at = PyBytes_AS_STRING(encoded)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(encoded)
-    if _has_control(at, size) or memmem(at, size, NUL_TEXT, 6) != NULL:
+    if _has_odd(at, size) or memmem(at, size, NUL_TEXT, 6) != NULL:
         text = NUL_ESCAPE.sub(NUL_REPLACED, encoded.decode())
         encoded = ODD.sub(REPLACEMENT, text).encode()
         at = PyBytes_AS_STRING(encoded)

@@ -30,6 +30,7 @@ _COMPILED: Final = (
     "fastpath._rsa_c",
     "fastpath._form_c",
     "fastpath._signed_form_c",
+    "fastpath._shorthand_c",
 )
 
 _WAY_OUT: Final = "build the compiled twin with `make build` (it needs a C compiler)"

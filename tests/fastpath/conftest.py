@@ -79,6 +79,11 @@ def signed_form(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(f"fastpath._signed_form_{TWINS[request.param]}")
 
 
+@pytest.fixture(scope="session", params=TWINS)
+def shorthand(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"fastpath._shorthand_{TWINS[request.param]}")
+
+
 @pytest.fixture(scope="session")
 def own_pay1() -> dict[str, Any]:
     return json.loads((VECTORS / "own_pay1.json").read_text())

@@ -6,6 +6,7 @@ that is asked for, told by its newest event as it is now. Everything else is Non
 
 from typing import Any
 
+from fastpath.shorthand import lengthen
 from gateway.adapters.postgres import payments
 from gateway.adapters.postgres.asked import Asked, Told
 from gateway.adapters.postgres.shards import Shards
@@ -30,5 +31,5 @@ class PostgresAwaited:
 
 
 def _value(record: Any) -> AwaitedPayment:
-    _, *columns = record
-    return AwaitedPayment(*columns)
+    _, *columns, stored = record
+    return AwaitedPayment._make((*columns, lengthen(stored)))

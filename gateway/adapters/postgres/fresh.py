@@ -11,6 +11,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from fastpath.shorthand import shorten
 from gateway.adapters.postgres.statements import load
 from gateway.domain import ids
 from gateway.domain.change import Change
@@ -85,7 +86,7 @@ async def create(connection: asyncpg.Connection, payments: Sequence[FreshPayment
             UNIT.join([ids.to_hex(merchant) for merchant in heads]),
             UNIT.join([str(lines) for lines in heads.values()]),
             GROUP.join(rows),
-            [payment.data for payment in payments],
+            [shorten(payment.data) for payment in payments],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DivisionByZeroError):
         return False

@@ -1,11 +1,13 @@
 """The journal as rows: outbox, timeline, audit trail and metrics read the same line.
 
 Law: rows are inserted with the change that they tell of and never updated. An event's id is made
-of the row's own time, bucket and sequence.
+of the row's own time, bucket and sequence. Its text is kept in shorthand (`fastpath.shorthand`),
+here and wherever a statement writes or reads `data`.
 """
 
 from typing import Any
 
+from fastpath.shorthand import lengthen, shorten
 from gateway.adapters.postgres.statements import load
 from gateway.adapters.postgres.tables import part
 from gateway.domain import ids
@@ -33,7 +35,7 @@ def told(
         prior,
         change.actor,
         change.request_id,
-        line.data.decode(),
+        shorten(line.data.decode()),
         line.personal,
         head,
     )
@@ -67,6 +69,6 @@ def event_of(record: Any) -> Event:
         actor=record["actor"],
         request_id=record["request_id"],
         payment_id=about,
-        data=record["data"].encode(),
+        data=lengthen(record["data"]).encode(),
         personal=record["personal"],
     )

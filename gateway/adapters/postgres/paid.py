@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from fastpath.row import ID, NUMBER, TEXT, row_lines
+from fastpath.shorthand import shorten
 from gateway.adapters.postgres.statements import load
 from gateway.domain import chart, ids
 from gateway.domain.paid import PaidPayment
@@ -74,7 +75,7 @@ async def pay(connection: asyncpg.Connection, payments: Sequence[PaidPayment]) -
             UNIT.join([str(lines) for lines in heads.values()]),
             row_lines(rising.lines(), ACCOUNT_KINDS),
             row_lines(rows, ROW_KINDS),
-            [payment.data for payment in payments],
+            [shorten(payment.data) for payment in payments],
         )
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DivisionByZeroError):
         return False

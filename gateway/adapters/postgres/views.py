@@ -6,8 +6,9 @@ merchant being moved, no such payment, an older row) is None, and the reader ask
 itself.
 """
 
-from operator import itemgetter
+from typing import Any
 
+from fastpath.shorthand import lengthen
 from gateway.adapters.postgres import payments
 from gateway.adapters.postgres.asked import Asked, Told
 from gateway.adapters.postgres.shards import Shards
@@ -21,11 +22,14 @@ class PostgresViews:
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
-        self._views = {
-            shard.number: Asked(shard, READ_VIEWS, itemgetter(1)) for shard in shards.all
-        }
+        self._views = {shard.number: Asked(shard, READ_VIEWS, _value) for shard in shards.all}
 
     def ask(self, merchant_id: str, payment_hex: str, told: Told) -> None:
         """Have `told` called with the view of a payment (32 digits), or with None."""
         views = self._views[self._shards.of(merchant_id).number]
         views.ask((ids.to_hex(merchant_id), payment_hex), told)
+
+
+def _value(record: Any) -> str:
+    _, stored = record
+    return lengthen(stored)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from fastpath.shorthand import lengthen, shorten
 from gateway.adapters.postgres import fresh
 from gateway.adapters.postgres.commit import Committer
 from gateway.adapters.postgres.connect import open_writer
@@ -132,12 +133,13 @@ async def test_both_ways_write_the_same(shard: Shard, urls: dict[str, str]) -> N
             assert ours[column] == theirs[column], (table, column)
 
 
-async def test_the_journal_holds_the_bytes_of_the_answer(shard: Shard) -> None:
+async def test_the_journal_holds_the_answer_in_shorthand(shard: Shard) -> None:
     (merchant,) = await shard.merchants(1)
     payment = written(new_payment(merchant))
     assert await fresh.create(shard.writer, [payment])
     row = await shard.row("journal", merchant)
-    assert row["data"] == payment.data
+    assert row["data"] == shorten(payment.data) != payment.data
+    assert lengthen(row["data"]) == payment.data
     assert ids.to_hex(payment.payment_id) == row["object_id"].hex
 
 

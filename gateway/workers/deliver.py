@@ -37,7 +37,6 @@ CLAIM_S = 45.0
 SEND_S_MAX = 20.0  # a delivery takes 15 s at most; the rest is for writing it down
 JOBS_MAX = 4_096
 JOBS_CROWDED = JOBS_MAX // 2
-CLAIM_LANES_MAX = 512
 CLAIM_JOBS_MAX = 1_024
 REFILL_MIN = 16
 LANES_KEPT_MAX = 2_048
@@ -173,7 +172,9 @@ class Deliverer:
         if not rooms:
             return False
         for key, room in rooms.items():
-            self._lanes[key].reserved += room
+            lane = self._lanes[key]
+            lane.reserved += room
+            lane.has_backlog = False  # until the relay or the claim says so again
             self._jobs += room
         claimed_at = loop.time()
         pairs: list[tuple[Delivery, Event]] = []
@@ -188,19 +189,17 @@ class Deliverer:
             finally:
                 # Without them each lane reads its own; the promised places are used either way.
                 await self.accept(pairs, holders=holders, claimed_at=claimed_at)
-        return len(pairs) >= min(CLAIM_JOBS_MAX, sum(rooms.values()))
+        return any(map(self._refill, self._lanes.values()))
 
     def _rooms(self) -> dict[Target, int]:
-        rooms: dict[Target, int] = {}
-        left = CLAIM_JOBS_MAX
-        for lane in self._lanes.values():
-            if not (room := self._refill(lane)):
-                continue
-            rooms[lane.key] = min(room, left)
-            left -= rooms[lane.key]
-            if left <= 0 or len(rooms) >= CLAIM_LANES_MAX:
-                break
-        return rooms
+        """How much to claim for whom: an equal share, and of a lane's room one half, so that what
+        the relay brings while the claim is under way finds a place too."""
+        wanting = [lane for lane in self._lanes.values() if self._refill(lane)]
+        share = max(REFILL_MIN, CLAIM_JOBS_MAX // max(1, len(wanting)))
+        return {
+            lane.key: min(share, (self._refill(lane) + 1) // 2)
+            for lane in wanting[: CLAIM_JOBS_MAX // share]
+        }
 
     def _refill(self, lane: Lane) -> int:
         """How much to fetch for a lane; nothing until enough is empty to be worth a statement."""
@@ -216,7 +215,7 @@ class Deliverer:
             lane = self._lanes[key]
             lane.reserved -= room - counts[key]
             self._jobs -= room - counts[key]
-            lane.has_backlog = counts[key] == room
+            lane.has_backlog = lane.has_backlog or counts[key] == room
 
     # --- one delivery ----------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ from gateway.domain.errors import TillgateError
 BATCH_CHANGES_MAX = 256
 QUEUE_CHANGES_MAX = 8_192
 LANES = 2
-SECOND_LANE_AFTER_S = 0.02
+SECOND_LANE_AFTER_S = 0.1  # a commit that takes longer has met more than much work
 ANSWER_WAIT_S = 10.0
 STALLED_AFTER_S = 2.0
 LOCK_TIMEOUT_MS = 200
@@ -200,22 +200,23 @@ class Committer:
         self._scheduled = False
         if not self._queue or not self._free:
             return
-        loop = self._loop
-        now = loop.time()
-        is_idle = len(self._free) == len(self._lanes)
-        if not is_idle and len(self._queue) < BATCH_CHANGES_MAX:
-            wait = self._started_at + SECOND_LANE_AFTER_S - now
-            if wait > 0:
-                if self._timer is None:
-                    self._timer = loop.call_later(wait, self._look_again)
-                return
-        self._started_at = now
+        if wait_s := self._left_to(len(self._lanes) - len(self._free)):
+            self._timer = self._timer or self._loop.call_later(wait_s, self._look_again)
+            return
+        self._started_at = self._loop.time()
         # The one that was used last is warm: its plans and the pages that it knows.
-        task = loop.create_task(self._run_lane(self._free.pop()))
+        task = self._loop.create_task(self._run_lane(self._free.pop()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _left_to(self, busy: int) -> float:
+        """Seconds for which the queue is left to `busy` lanes; 0 if it has need of one more."""
+        if not busy or len(self._queue) >= BATCH_CHANGES_MAX:
+            return 0.0
+        return max(0.0, self._started_at + SECOND_LANE_AFTER_S - self._loop.time())
+
     async def _run_lane(self, lane: Lane) -> None:
+        """Commit batch by batch, until there is nothing or the other lane is quick enough alone."""
         try:
             while self._queue and not self._gathers:
                 await self._gather()
@@ -225,8 +226,11 @@ class Committer:
                 if self._queue:
                     self._consider()
                 await self._commit_or_say_unknown(lane, part)
+                if self._left_to(len(self._lanes) - len(self._free) - 1):
+                    break  # two that write for the same merchants only wait for each other
         finally:
             self._free.append(lane)
+            self._consider()
 
     async def _gather(self) -> None:
         """Let the queue fill if there is reason to; meanwhile no other lane takes of it."""

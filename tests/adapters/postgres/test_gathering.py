@@ -287,6 +287,47 @@ async def test_what_a_full_batch_leaves_behind_is_taken_by_the_second_lane(
     assert crowded.sizes == [1, 2]
 
 
+async def test_the_second_lane_comes_again_while_the_first_is_held_up(
+    crowded: Crowded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the queue to the first after each commit, and is not missed for it."""
+    monkeypatch.setattr(commit, "SECOND_LANE_AFTER_S", 0.01)
+    is_reached = asyncio.Event()
+    crowded.hold_up_the_first(until=is_reached)
+    first = crowded.submit()
+    await crowded.until_it_commits()
+    for _ in range(3):
+        await all_of(crowded.submit())
+    is_reached.set()
+    await all_of(first)
+    await crowded.committer.close()
+    assert crowded.sizes == [1, 1, 1, 1]
+
+
+async def test_one_lane_goes_on_alone_when_both_are_quick(
+    crowded: Crowded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives while the second one commits is left to the first, which is under way again."""
+    monkeypatch.setattr(commit, "BATCH_CHANGES_MAX", 2)
+    is_reached = asyncio.Event()
+    crowded.hold_up_the_first(until=is_reached)
+    asked = [crowded.submit()]
+    await crowded.until_it_commits()
+    asked += [crowded.submit(), crowded.submit()]
+    await some_turns()
+    assert len(crowded.committer._free) == 0
+    asked.append(crowded.submit())
+    try:
+        await all_of(asked[1], asked[2])
+        await some_turns()
+        assert len(crowded.committer._free) == 1 and crowded.committer.depth == 1
+    finally:
+        is_reached.set()
+    await all_of(*asked)
+    await crowded.committer.close()
+    assert crowded.sizes == [2, 1, 1]  # by their ends
+
+
 async def test_a_commit_is_in_the_crowd_until_its_end(crowded: Crowded) -> None:
     asked = crowded.submit()
     await crowded.until_it_commits()

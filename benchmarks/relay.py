@@ -183,31 +183,7 @@ def _finding(
             )
             if trials
         ],
-        verdicts=[
-            Verdict(
-                what=f"slowest p99 of webhook lag, callbacks' and creates' answers at half the "
-                f"maximum rate of creates ({wanted:,.0f}/s), callbacks for all",
-                value=median(each.late_ms for each in shown) / 1000,
-                target=1.0,
-                at_least=1.0,
-                more_is_better=False,
-                unit="s",
-            ),
-            Verdict(
-                what=f"highest rate with all of these under 1 s ({reached:,.0f}/s) / half the "
-                "maximum rate of creates",
-                value=reached / wanted,
-                target=1.0,
-                at_least=1.0,
-            ),
-            Verdict(
-                what=f"highest rate with all of these under 1 s / half the maximum rate of "
-                f"creates with callbacks for all ({SHARE * answered:,.0f}/s)",
-                value=reached / (SHARE * answered),
-                target=1.0,
-                at_least=1.0,
-            ),
-        ],
+        verdicts=_verdicts(shown, reached=reached, wanted=wanted, answered=answered),
         tables=[
             Table(
                 name=NAME,
@@ -220,6 +196,36 @@ def _finding(
         ],
         notes=notes,
     )
+
+
+def _verdicts(
+    shown: list[Trial], *, reached: float, wanted: float, answered: float
+) -> list[Verdict]:
+    return [
+        Verdict(
+            what=f"slowest p99 of webhook lag, callbacks' and creates' answers at half the "
+            f"maximum rate of creates ({wanted:,.0f}/s), callbacks for all",
+            value=median(each.late_ms for each in shown) / 1000,
+            target=1.0,
+            at_least=1.0,
+            more_is_better=False,
+            unit="s",
+        ),
+        Verdict(
+            what=f"highest rate with all of these under 1 s ({reached:,.0f}/s) / half the "
+            "maximum rate of creates",
+            value=reached / wanted,
+            target=1.0,
+            at_least=1.0,
+        ),
+        Verdict(
+            what=f"highest rate with all of these under 1 s / half the maximum rate of "
+            f"creates with callbacks for all ({SHARE * answered:,.0f}/s)",
+            value=reached / (SHARE * answered),
+            target=1.0,
+            at_least=1.0,
+        ),
+    ]
 
 
 def bare_notes(bare: list[Trial], *, reached: float, wanted: float) -> list[str]:

@@ -198,7 +198,7 @@ class Committer:
     def _consider(self) -> None:
         """Start a lane if there is work, and a second one only if the first takes its time."""
         self._scheduled = False
-        if not self._queue or not self._free:
+        if not self._queue or not self._free or self._gathers:
             return
         if wait_s := self._left_to(len(self._lanes) - len(self._free)):
             self._timer = self._timer or self._loop.call_later(wait_s, self._look_again)

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
+import asyncpg
+
 from benchmarks.finding import Finding, Player, Table, Verdict
 from benchmarks.load import US_PER_S, Round, RunVoid
 from benchmarks.orders import Orders, bounds
@@ -81,8 +83,11 @@ class Copies:
         assert measured.changes_per_commit is not None
         self._size = max(1, round(measured.changes_per_commit))
         first, last = bounds(self._made.prefix)
-        async with empty_table(self._dsn) as connection:
+        connection = await asyncpg.connect(self._dsn)
+        try:
             self._rows = await rows_between(connection, first=first, last=last)
+        finally:
+            await connection.close()
         if len(self._rows) != self._made.proven - proven:
             raise RunVoid(f"COPY found {len(self._rows)} rows of {self._made.proven - proven}")
 

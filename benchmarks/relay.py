@@ -201,15 +201,12 @@ def _finding(
 def _verdicts(
     shown: list[Trial], *, reached: float, wanted: float, answered: float
 ) -> list[Verdict]:
+    at_half = f"at half the maximum rate of creates ({wanted:,.0f}/s), callbacks for all"
     return [
-        Verdict(
-            what=f"slowest p99 of webhook lag, callbacks' and creates' answers at half the "
-            f"maximum rate of creates ({wanted:,.0f}/s), callbacks for all",
-            value=median(each.late_ms for each in shown) / 1000,
-            target=1.0,
-            at_least=1.0,
-            more_is_better=False,
-            unit="s",
+        _seconds(f"webhook lag p99 {at_half}", [each.lag_p99_ms for each in shown]),
+        _seconds(
+            f"slowest p99 of webhook lag, callbacks' and creates' answers {at_half}",
+            [each.late_ms for each in shown],
         ),
         Verdict(
             what=f"highest rate with all of these under 1 s ({reached:,.0f}/s) / half the "
@@ -226,6 +223,18 @@ def _verdicts(
             at_least=1.0,
         ),
     ]
+
+
+def _seconds(what: str, ms: list[float]) -> Verdict:
+    """A median that is to stay under a second."""
+    return Verdict(
+        what=what,
+        value=median(ms) / 1000,
+        target=1.0,
+        at_least=1.0,
+        more_is_better=False,
+        unit="s",
+    )
 
 
 def bare_notes(bare: list[Trial], *, reached: float, wanted: float) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sized
 from functools import partial
 from itertools import count
+from math import ceil
 from typing import Any
 
 import asyncpg
@@ -12,13 +13,20 @@ import pytest
 from gateway.adapters.postgres import commit, gathering, shards
 from gateway.adapters.postgres.commit import Committer
 from gateway.adapters.postgres.connect import open_writer
-from gateway.adapters.postgres.gathering import GATHER_CHANGES, GATHER_STEPS, Crowd
+from gateway.adapters.postgres.gathering import (
+    GATHER_CHANGES,
+    GATHER_COMMITS,
+    GATHER_S_MAX,
+    GATHER_STEP_S,
+    Crowd,
+)
 from gateway.domain import ids
 from gateway.domain.change import Writes
 from tests.adapters.postgres.test_commit import create, make, new_payment
 
-FOR_EVER = 1_000_000_000
+FOR_EVER_S = 1e9
 PATIENCE_S = 20.0
+QUICK_S = 0.0015
 TURNS = 50
 SIBLINGS = ("a sibling", "another one")
 
@@ -31,6 +39,7 @@ class Seen(Crowd):
         self.entered = asyncio.Event()
         self.gathered = 0
         self.is_over = False
+        self.patience: float | None = None
 
     def enter(self, shard: object) -> None:
         super().enter(shard)
@@ -38,6 +47,9 @@ class Seen(Crowd):
 
     def siblings(self, shard: object) -> int:
         return 0 if self.is_over else super().siblings(shard)
+
+    def patience_s(self, shard: object) -> float:
+        return super().patience_s(shard) if self.patience is None else self.patience
 
     async def gather(self, shard: object, queue: Sized) -> None:
         self.gathered += 1
@@ -110,22 +122,35 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    return lambda count: monkeypatch.setattr(gathering, "GATHER_STEPS", count)
+class Time:
+    """A clock that moves while somebody sleeps, without the waiting."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.steps = 0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.steps += 1
+        assert self.steps < TURNS, "it waits for ever"
+
+    def crowd(self, *, own_took_s: float = QUICK_S) -> Crowd:
+        """A crowd in which "own" has committed once."""
+        crowd = Crowd(clock=self)
+        crowd.enter("own")
+        self.now_s += own_took_s
+        crowd.leave("own")
+        return crowd
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The steps that were waited, without the waiting."""
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        assert len(slept) < TURNS, "it waits for ever"
-
-    monkeypatch.setattr(gathering, "sleep", sleep)
-    return slept
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(gathering, "sleep", time.sleep)
+    return time
 
 
 # --- the crowd -------------------------------------------------------------------------------
@@ -143,38 +168,65 @@ def test_a_shard_is_one_sibling_whatever_it_commits_and_never_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("siblings", "queued", "waited"),
+    ("siblings", "queued", "waits"),
     [
-        (0, 1, 0),
-        (1, 1, 0),
-        (2, 1, GATHER_STEPS),
-        (7, GATHER_CHANGES - 1, GATHER_STEPS),
-        (7, GATHER_CHANGES, 0),
+        (0, 1, False),
+        (1, 1, False),
+        (2, 1, True),
+        (7, GATHER_CHANGES - 1, True),
+        (7, GATHER_CHANGES, False),
     ],
 )
-async def test_who_waits_and_how_many_steps(
-    siblings: int, queued: int, waited: int, slept: list[float]
-) -> None:
-    crowd = Crowd()
+async def test_who_waits(siblings: int, queued: int, waits: bool, time: Time) -> None:
+    crowd = time.crowd()
     for number in range(siblings):
         crowd.enter(number)
     await crowd.gather("own", range(queued))
-    assert slept == [gathering.GATHER_STEP_S] * waited
+    assert time.steps == (ceil(GATHER_COMMITS * QUICK_S / GATHER_STEP_S) if waits else 0)
 
 
-async def test_a_shard_does_not_wait_for_its_own_commits(slept: list[float]) -> None:
-    crowd = Crowd()
+@pytest.mark.parametrize(
+    ("took_s", "patience_s"),
+    [
+        (0.0, 0.0),
+        (0.002, GATHER_COMMITS * 0.002),
+        (GATHER_S_MAX / GATHER_COMMITS, GATHER_S_MAX),
+        (10.0, GATHER_S_MAX),
+    ],
+)
+async def test_it_waits_as_long_as_its_last_commit_tells(
+    took_s: float, patience_s: float, time: Time
+) -> None:
+    crowd = time.crowd(own_took_s=took_s)
+    assert crowd.patience_s("own") == pytest.approx(patience_s)
+    for each in SIBLINGS:
+        crowd.enter(each)
+    began_at = time.now_s
+    await crowd.gather("own", range(1))
+    assert patience_s - 1e-9 <= time.now_s - began_at <= patience_s + GATHER_STEP_S
+
+
+async def test_the_first_commit_of_a_shard_waits_for_nobody(time: Time) -> None:
+    crowd = Crowd(clock=time)
+    for each in SIBLINGS:
+        crowd.enter(each)
+    await crowd.gather("own", range(1))
+    assert time.steps == 0
+
+
+async def test_a_shard_does_not_wait_for_its_own_commits(time: Time) -> None:
+    crowd = time.crowd()
     for shard in ("own", "own", "own", "a sibling"):
         crowd.enter(shard)
     await crowd.gather("own", range(1))
-    assert slept == []
+    assert time.steps == 0
 
 
 # --- a shard's commits ------------------------------------------------------------------------
 
 
-async def test_what_arrives_while_siblings_commit_is_one_batch(crowded: Crowded, steps) -> None:
-    steps(FOR_EVER)
+async def test_what_arrives_while_siblings_commit_is_one_batch(crowded: Crowded) -> None:
+    crowded.crowd.patience = FOR_EVER_S
     for each in SIBLINGS:
         crowded.crowd.enter(each)
     first = crowded.submit()
@@ -189,8 +241,8 @@ async def test_what_arrives_while_siblings_commit_is_one_batch(crowded: Crowded,
 
 
 @pytest.mark.parametrize("siblings", [0, 1])
-async def test_without_a_crowd_nobody_waits(crowded: Crowded, siblings: int, steps) -> None:
-    steps(FOR_EVER)
+async def test_without_a_crowd_nobody_waits(crowded: Crowded, siblings: int) -> None:
+    crowded.crowd.patience = FOR_EVER_S
     for each in SIBLINGS[:siblings]:
         crowded.crowd.enter(each)
     crowded.crowd.entered.clear()
@@ -202,8 +254,8 @@ async def test_without_a_crowd_nobody_waits(crowded: Crowded, siblings: int, ste
     assert crowded.sizes == [1, 1]
 
 
-async def test_enough_is_committed_whoever_else_commits(crowded: Crowded, steps) -> None:
-    steps(FOR_EVER)
+async def test_enough_is_committed_whoever_else_commits(crowded: Crowded) -> None:
+    crowded.crowd.patience = FOR_EVER_S
     for each in SIBLINGS:
         crowded.crowd.enter(each)
     await all_of(*(crowded.submit() for _ in range(GATHER_CHANGES)))
@@ -221,9 +273,9 @@ async def test_siblings_that_never_end_hold_nobody_up(crowded: Crowded) -> None:
 
 
 async def test_a_second_lane_is_not_begun_while_the_first_gathers(
-    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+    crowded: Crowded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps(FOR_EVER)
+    crowded.crowd.patience = FOR_EVER_S
     monkeypatch.setattr(commit, "SECOND_LANE_AFTER_S", 0.0)
     for each in SIBLINGS:
         crowded.crowd.enter(each)
@@ -239,9 +291,9 @@ async def test_a_second_lane_is_not_begun_while_the_first_gathers(
 
 
 async def test_a_lane_that_is_done_leaves_the_other_to_gather(
-    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+    crowded: Crowded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps(FOR_EVER)
+    crowded.crowd.patience = FOR_EVER_S
     monkeypatch.setattr(commit, "SECOND_LANE_AFTER_S", 0.0)
     is_reached = asyncio.Event()
     crowded.hold_up_the_first(until=is_reached)
@@ -263,10 +315,10 @@ async def test_a_lane_that_is_done_leaves_the_other_to_gather(
 
 
 async def test_what_a_full_batch_leaves_behind_is_taken_by_the_second_lane(
-    crowded: Crowded, steps, monkeypatch: pytest.MonkeyPatch
+    crowded: Crowded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody else asks afterwards, and the first lane comes to no end."""
-    steps(FOR_EVER)
+    crowded.crowd.patience = FOR_EVER_S
     monkeypatch.setattr(commit, "BATCH_CHANGES_MAX", 2)
     is_reached = asyncio.Event()
     crowded.hold_up_the_first(until=is_reached)

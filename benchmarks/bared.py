@@ -10,17 +10,16 @@ import asyncio
 import base64
 import json
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks import heard, load, notification, orders, processes, requests
+from benchmarks import heard, notification, orders, processes, requests
 from benchmarks.contest import Plan
-from benchmarks.load import Round, RunVoid, Target
-from benchmarks.relayed import Spent, Trial, kept_count, part
+from benchmarks.load import RunVoid, Target
+from benchmarks.relayed import Spent, Trial, kept_count, part, until_heard
 from benchmarks.requests import Request, Signer
 from benchmarks.rivals.bare import MADE_BODY
 
@@ -29,8 +28,6 @@ PATH = "/bare"
 REQUESTS = 2_000
 SECRET_BYTES = 32
 KEY_BITS = 2048
-CATCH_UP_S_MAX = 120.0  # without a single webhook more
-POLL_S = 0.1
 
 
 class Settings:
@@ -75,14 +72,15 @@ class Bared:
 
     async def play(self, rate: float, *, seconds: float) -> Trial:
         """So many creates and as many callbacks a second. Raises `RunVoid`."""
-        count = int(rate * seconds)
+        target, plan, count = self._target, self._plan, int(rate * seconds)
         heard_before = await kept_count(self._receiver)
         begin, before = self._kept.stat().st_size, self._spent()
         creates, callbacks = await asyncio.gather(
-            self._paced(self._creates, rate, seconds), self._paced(self._callbacks, rate, seconds)
+            plan.paced(target, self._creates, rate=rate, seconds=seconds, loop=True),
+            plan.paced(target, self._callbacks, rate=rate, seconds=seconds, loop=True),
         )
         sent = self._spent()
-        await self._until_heard(heard_before + count)
+        await until_heard(self._receiver, heard_before + count)
         after = self._spent()
         came = list(heard.read(self._kept, self._settings.secrets, begin=begin))
         if len(came) != count:
@@ -99,24 +97,6 @@ class Bared:
             spent=(before, sent, after),
             count=count,
         )
-
-    async def _paced(self, file: Path, rate: float, seconds: float) -> Round:
-        command = [
-            *(sys.executable, "-m", "benchmarks.pace", str(file), "--loop"),
-            *("--port", str(self._target.port), "--rate", str(rate), "--seconds", str(seconds)),
-            *("--connections", str(self._plan.connections)),
-        ]
-        return await load.measured(self._target, command, cores=self._plan.cores, seconds=seconds)
-
-    async def _until_heard(self, count: int) -> None:
-        clock = asyncio.get_running_loop().time
-        came, last = -1, 0.0
-        while (now := await kept_count(self._receiver)) < count:
-            if now > came:
-                came, last = now, clock() + CATCH_UP_S_MAX
-            if clock() > last:
-                raise RunVoid(f"{count - now} webhooks do not come")
-            await asyncio.sleep(POLL_S)
 
     def _spent(self) -> Spent:
         return Spent.now(

@@ -57,6 +57,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             loop=loop,
         )
 
+    async def paced(
+        self,
+        target: Target,
+        file: Path,
+        *,
+        rate: float,
+        seconds: float | None = None,
+        loop: bool = False,
+    ) -> Round:
+        """One round at a constant rate, of requests/s. Raises `RunVoid`."""
+        return await load.paced(
+            target,
+            file,
+            cores=self.cores,
+            connections=self.connections,
+            rate=rate,
+            seconds=seconds or self.seconds,
+            loop=loop,
+        )
+
     async def check(self, target: Target, file: Path) -> Round:
         """Replay a whole file with a look at every answer. Raises `RunVoid`."""
         return await load.run(

@@ -4,26 +4,15 @@ Law: requests are signed beforehand and sent at 3 000 a second whatever the answ
 counts from the intended moment (`pace.py`). Both are sent the same bytes.
 """
 
-import sys
-from pathlib import Path
-
-from benchmarks import load, requests
+from benchmarks import requests
 from benchmarks.finding import Finding, Player, Verdict, ratio
-from benchmarks.load import Round, Target
+from benchmarks.load import Round
 from benchmarks.orders import Orders
 from benchmarks.stage import HELLO, Stage, rivals_requests
 
 NAME = "latency"
 RATE = 3_000
 ABOUT = f"create and hello at a constant {RATE} requests/s, from the intended moment of sending"
-
-
-def _command(file: Path, target: Target, stage: Stage, *, loop: bool) -> list[str]:
-    return [
-        *(sys.executable, "-m", "benchmarks.pace", str(file), "--port", str(target.port)),
-        *("--rate", str(RATE), "--connections", str(stage.plan.connections)),
-        *("--seconds", str(stage.plan.seconds), *(["--loop"] if loop else [])),
-    ]
 
 
 async def measure(stage: Stage) -> Finding:
@@ -37,19 +26,13 @@ async def measure(stage: Stage) -> Finding:
 
     async def ours(number: int) -> Round:
         return await made.play_by(
-            lambda file: load.measured(
-                house.target,
-                _command(file, house.target, stage, loop=False),
-                cores=plan.cores,
-                seconds=plan.seconds,
-            ),
+            lambda file: plan.paced(house.target, file, rate=RATE),
             number=number,
             count=int(RATE * plan.seconds),
         )
 
     async def theirs(number: int) -> Round:
-        command = _command(copied, hello, stage, loop=True)
-        return await load.measured(hello, command, cores=plan.cores, seconds=plan.seconds)
+        return await plan.paced(hello, copied, rate=RATE, loop=True)
 
     found = await plan.interleave({"tillgate": ours, "hello": theirs})
     create = Player(name="tillgate", about=ABOUT, rounds=found["tillgate"])

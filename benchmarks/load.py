@@ -111,6 +111,25 @@ async def run(
     return await measured(target, command, cores=cores, seconds=seconds)
 
 
+async def paced(
+    target: Target,
+    file: Path,
+    *,
+    cores: Cores,
+    connections: int,
+    rate: float,
+    seconds: float,
+    loop: bool = False,
+) -> Round:
+    """Send a file at so many requests a second, whatever the answers do. Raises `RunVoid`."""
+    command = [
+        *(sys.executable, "-m", "benchmarks.pace", str(file), "--port", str(target.port)),
+        *("--rate", str(rate), "--connections", str(connections), "--seconds", str(seconds)),
+        *(["--loop"] if loop else []),
+    ]
+    return await measured(target, command, cores=cores, seconds=seconds)
+
+
 async def measured(
     target: Target, command: Sequence[str], *, cores: Cores, seconds: float
 ) -> Round:

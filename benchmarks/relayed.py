@@ -11,14 +11,13 @@ run is void.
 import asyncio
 import resource
 import secrets
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 
-from benchmarks import heard, load, processes, requests
+from benchmarks import heard, processes, requests
 from benchmarks.ask import ENDPOINTS, ask
 from benchmarks.callback import Callbacks
 from benchmarks.contest import Plan
@@ -181,7 +180,7 @@ class Relayed:
 
     async def play(self, rate: float, *, seconds: float) -> Trial:
         """So many creates and as many callbacks a second. Raises `RunVoid`."""
-        house, count = self._house, int(rate * seconds)
+        house, plan, count = self._house, self._plan, int(rate * seconds)
         run = secrets.token_hex(3)
         created, paid = f"relay-{run}-c-", f"relay-{run}-p-"
         await self._callbacks.write(paid, count)
@@ -189,10 +188,11 @@ class Relayed:
         await self._until_read()
         begin, before = self._kept.stat().st_size, self._spent()
         creates, callbacks = await asyncio.gather(
-            self._paced(self._file, rate, seconds), self._paced(self._callbacks.file, rate, seconds)
+            plan.paced(house.target, self._file, rate=rate, seconds=seconds),
+            plan.paced(house.target, self._callbacks.file, rate=rate, seconds=seconds),
         )
         sent = self._spent()
-        await self._until_heard(count)
+        self._heard = await until_heard(self._receiver, self._heard + count)
         after = self._spent()
         found = await house.settled(CREATED, *bounds(created))
         if set(found) != {count}:
@@ -211,15 +211,6 @@ class Relayed:
             count=count,
         )
 
-    async def _paced(self, file: Path, rate: float, seconds: float) -> Round:
-        target = self._house.target
-        command = [
-            *(sys.executable, "-m", "benchmarks.pace", str(file), "--port", str(target.port)),
-            *("--rate", str(rate), "--seconds", str(seconds)),
-            *("--connections", str(self._plan.connections)),
-        ]
-        return await load.measured(target, command, cores=self._plan.cores, seconds=seconds)
-
     async def _until_read(self) -> None:
         """Wait until the relay has passed what was there before."""
         merchants = [uuid_of(each) for each in self._house.merchants]
@@ -227,22 +218,6 @@ class Relayed:
         while (await self._house.ask(BEHIND, merchants))[0][0]:
             if asyncio.get_running_loop().time() > last:
                 raise RunVoid("the relay does not pass what was there before")
-            await asyncio.sleep(POLL_S)
-
-    async def _until_heard(self, count: int) -> None:
-        """Wait for the webhooks of `count` payments, and let them be written down."""
-        clock = asyncio.get_running_loop().time
-        self._heard += count
-        came, last = -1, 0.0
-        while True:
-            now = await kept_count(self._receiver)
-            if now >= self._heard:
-                self._heard = now
-                return
-            if now > came:
-                came, last = now, clock() + CATCH_UP_S_MAX
-            if clock() > last:
-                raise RunVoid(f"{self._heard - now} of {count} webhooks do not come")
             await asyncio.sleep(POLL_S)
 
     async def _lags(self, prefix: str, count: int, *, begin: int) -> list[float]:
@@ -275,6 +250,22 @@ class Relayed:
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._receiver.port}{path}"
+
+
+async def until_heard(receiver: Target, count: int) -> int:
+    """Wait until so many webhooks have come in all; how many then are written down.
+
+    Raises `RunVoid` when nothing more comes.
+    """
+    clock = asyncio.get_running_loop().time
+    came, last = -1, 0.0
+    while (now := await kept_count(receiver)) < count:
+        if now > came:
+            came, last = now, clock() + CATCH_UP_S_MAX
+        if clock() > last:
+            raise RunVoid(f"{count - now} webhooks do not come")
+        await asyncio.sleep(POLL_S)
+    return now
 
 
 async def kept_count(receiver: Target) -> int:

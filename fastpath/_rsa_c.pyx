@@ -1,33 +1,36 @@
 # cython: language_level=3, binding=True
 """Compiled twin of `fastpath.rsa`. The specification is `_rsa_py`.
 
-Law. Same results, same errors. `cryptography` decides what a key is and writes it anew; padding,
-numbers and comparison are OpenSSL's EVP_PKEY_verify, called without `cryptography`'s front door,
-with everything that does not depend on the message set up once. Where the functions are not found
-(see `_libcrypto`), or do not tell the genuine signature of `_rsa_terms` from false ones,
-`cryptography` does the work.
+Law. Same results, same errors. `cryptography` decides what a key is. Numbers are OpenSSL's (bn.h):
+the signature is raised to 65537 by sixteen squarings and a product, and what comes out is compared,
+whole, with the one encoding that the message has (RFC 8017 section 8.2.2: nothing is parsed). That
+is EVP_PKEY_verify without its way there, a sixth of its time. Keys of another exponent, all keys
+where the functions are not found (see `_libcrypto`), or where these do not tell the genuine
+signature of `_rsa_terms` from false ones, are `cryptography`'s work.
 
-The GIL is held during a call: a key's context serves one call at a time, and two threads that
-share a key wait for each other. What OpenSSL writes down about a false signature is cleared, since
-Python's `ssl` reads the same list. Source: EVP_PKEY_verify(3), EVP_PKEY_CTX_ctrl(3).
+The GIL is held during a call: a key's numbers serve one call at a time, and two threads that share
+a key wait for each other. Nothing here is secret. Source: BN_mod_mul_montgomery(3), RFC 8017.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcmp
+
 from fastpath._libcrypto cimport dlsym, loaded_library
 
 # Who computes digests has loaded the library that is looked for.
 import hashlib
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from fastpath._arguments import wrong_type
 from fastpath._rsa_py import RsaPublicKey as PureKey
 from fastpath._rsa_py import load_key
 from fastpath._rsa_terms import (
+    ENCODED_MIN,
+    EXPONENT,
     PROOF_KEY,
     PROOF_MESSAGE,
     PROOF_SIGNATURE,
     SIGNATURE_CHARS_MAX,
+    encoding_before_digest,
 )
 
 cdef extern from "Python.h":
@@ -40,26 +43,33 @@ cdef enum:
     CHARS_MAX = 2048  # SIGNATURE_CHARS_MAX, which a C array must know when it is compiled
     RAW_MAX = 1536  # bytes of so many characters
     NO_DIGIT = 255
+    SQUARINGS = 16  # of the exponent 65537
+    ENCODED_MAX = 2048  # bytes of a modulus
 
 ctypedef unsigned char* (*Sha256)(const void*, size_t, unsigned char*) noexcept nogil
-ctypedef void* (*ReadKey)(void**, const unsigned char**, long) noexcept nogil
+ctypedef void* (*New)() noexcept nogil
 ctypedef void (*Free)(void*) noexcept nogil
-ctypedef void* (*NewContext)(void*, void*) noexcept nogil
-ctypedef int (*Prepare)(void*) noexcept nogil
-ctypedef int (*Choose)(void*, const char*, const char*) noexcept nogil
-ctypedef int (*Verify)(
-    void*, const unsigned char*, size_t, const unsigned char*, size_t
-) noexcept nogil
+ctypedef void* (*FromBytes)(const unsigned char*, int, void*) noexcept nogil
+ctypedef int (*ToBytes)(const void*, unsigned char*, int) noexcept nogil
+ctypedef int (*Compare)(const void*, const void*) noexcept nogil
+ctypedef int (*SetModulus)(void*, const void*, void*) noexcept nogil
+ctypedef int (*ToForm)(void*, const void*, void*, void*) noexcept nogil
+ctypedef int (*Multiply)(void*, const void*, const void*, void*, void*) noexcept nogil
 ctypedef void (*Clear)() noexcept nogil
 
 cdef Sha256 sha256 = NULL
-cdef ReadKey read_key = NULL
-cdef Free free_key = NULL
-cdef NewContext new_context = NULL
-cdef Free free_context = NULL
-cdef Prepare prepare = NULL
-cdef Choose choose = NULL
-cdef Verify verify = NULL
+cdef New new_number = NULL
+cdef Free free_number = NULL
+cdef New new_scratch = NULL
+cdef Free free_scratch = NULL
+cdef New new_modulus = NULL
+cdef Free free_modulus = NULL
+cdef FromBytes from_bytes = NULL
+cdef ToBytes to_bytes = NULL
+cdef Compare compare = NULL
+cdef SetModulus set_modulus = NULL
+cdef ToForm to_form = NULL
+cdef Multiply multiply = NULL
 cdef Clear clear_errors = NULL
 
 cdef unsigned char[256] DIGITS
@@ -119,69 +129,89 @@ cdef Py_ssize_t _decode(
 
 
 cdef bint _find_functions():
-    global sha256, read_key, free_key, new_context, free_context
-    global prepare, choose, verify, clear_errors
+    global sha256, new_number, free_number, new_scratch, free_scratch, new_modulus, free_modulus
+    global from_bytes, to_bytes, compare, set_modulus, to_form, multiply, clear_errors
     cdef void* library = loaded_library()
     if library == NULL:
         return False
     sha256 = <Sha256> dlsym(library, b"SHA256")
-    read_key = <ReadKey> dlsym(library, b"d2i_PUBKEY")
-    free_key = <Free> dlsym(library, b"EVP_PKEY_free")
-    new_context = <NewContext> dlsym(library, b"EVP_PKEY_CTX_new")
-    free_context = <Free> dlsym(library, b"EVP_PKEY_CTX_free")
-    prepare = <Prepare> dlsym(library, b"EVP_PKEY_verify_init")
-    choose = <Choose> dlsym(library, b"EVP_PKEY_CTX_ctrl_str")
-    verify = <Verify> dlsym(library, b"EVP_PKEY_verify")
+    new_number = <New> dlsym(library, b"BN_new")
+    free_number = <Free> dlsym(library, b"BN_free")
+    new_scratch = <New> dlsym(library, b"BN_CTX_new")
+    free_scratch = <Free> dlsym(library, b"BN_CTX_free")
+    new_modulus = <New> dlsym(library, b"BN_MONT_CTX_new")
+    free_modulus = <Free> dlsym(library, b"BN_MONT_CTX_free")
+    from_bytes = <FromBytes> dlsym(library, b"BN_bin2bn")
+    to_bytes = <ToBytes> dlsym(library, b"BN_bn2binpad")
+    compare = <Compare> dlsym(library, b"BN_ucmp")
+    set_modulus = <SetModulus> dlsym(library, b"BN_MONT_CTX_set")
+    to_form = <ToForm> dlsym(library, b"BN_to_montgomery")
+    multiply = <Multiply> dlsym(library, b"BN_mod_mul_montgomery")
     clear_errors = <Clear> dlsym(library, b"ERR_clear_error")
     return (
         sha256 != NULL
-        and read_key != NULL
-        and free_key != NULL
-        and new_context != NULL
-        and free_context != NULL
-        and prepare != NULL
-        and choose != NULL
-        and verify != NULL
+        and new_number != NULL
+        and free_number != NULL
+        and new_scratch != NULL
+        and free_scratch != NULL
+        and new_modulus != NULL
+        and free_modulus != NULL
+        and from_bytes != NULL
+        and to_bytes != NULL
+        and compare != NULL
+        and set_modulus != NULL
+        and to_form != NULL
+        and multiply != NULL
         and clear_errors != NULL
     )
-
-
-cdef void* _context_of(bytes der) noexcept:
-    """A context that verifies under the SubjectPublicKeyInfo `der`; NULL where OpenSSL will not."""
-    cdef const unsigned char* at = <const unsigned char*> PyBytes_AS_STRING(der)
-    cdef void* key = read_key(NULL, &at, <long> PyBytes_GET_SIZE(der))
-    cdef void* context = NULL
-    if key != NULL:
-        context = new_context(key, NULL)
-        free_key(key)  # the context holds it
-    if context != NULL and not (
-        prepare(context) == 1
-        and choose(context, b"rsa_padding_mode", b"pkcs1") == 1
-        and choose(context, b"digest", b"sha256") == 1
-    ):
-        free_context(context)
-        context = NULL
-    clear_errors()
-    return context
 
 
 cdef class RsaPublicKey:
     """See `fastpath._rsa_py.RsaPublicKey`."""
 
-    cdef void* _context
+    cdef void* _number  # n
+    cdef void* _modulus  # n, and what Montgomery's products take of it
+    cdef void* _signature
+    cdef void* _power
+    cdef void* _scratch
+    cdef bytes _encoding  # of every message, but for its digest at the end
     cdef object _pure
 
     def __cinit__(self, der):
         loaded = load_key(der)
-        if IS_DIRECT:
-            der = loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            self._context = _context_of(der)
-        if self._context == NULL:
+        numbers = loaded.public_numbers()
+        size = (loaded.key_size + 7) // 8
+        if not (IS_DIRECT and numbers.e == EXPONENT and ENCODED_MIN <= size <= ENCODED_MAX):
+            self._pure = PureKey(der)
+            return
+        self._encoding = encoding_before_digest(size)
+        modulus = numbers.n.to_bytes(size, "big")
+        self._scratch = new_scratch()
+        self._modulus = new_modulus()
+        self._number = from_bytes(
+            <const unsigned char*> PyBytes_AS_STRING(modulus), <int> size, NULL
+        )
+        self._signature = new_number()
+        self._power = new_number()
+        if (
+            self._scratch == NULL
+            or self._modulus == NULL
+            or self._number == NULL
+            or self._signature == NULL
+            or self._power == NULL
+        ):
+            raise MemoryError
+        if not set_modulus(self._modulus, self._number, self._scratch):
+            clear_errors()
             self._pure = PureKey(der)
 
     def __dealloc__(self):
-        if self._context != NULL:
-            free_context(self._context)
+        if IS_DIRECT:
+            free_number(self._power)
+            free_number(self._signature)
+            free_number(self._number)
+            free_modulus(self._modulus)
+            free_scratch(self._scratch)
 
     def __reduce__(self):
         raise TypeError("an RsaPublicKey is not pickled")
@@ -192,7 +222,7 @@ cdef class RsaPublicKey:
             raise wrong_type("message", "bytes", message)
         if type(signature) is not bytes:
             raise wrong_type("signature", "bytes", signature)
-        if self._context == NULL:
+        if self._pure is not None:
             return self._pure.verify(message, signature)
         return self._is_genuine(
             <bytes> message,
@@ -217,25 +247,51 @@ cdef class RsaPublicKey:
             size = PyUnicode_GET_LENGTH(signature)
         else:
             raise wrong_type("signature", "str or bytes", signature)
-        if self._context == NULL:
+        if self._pure is not None:
             return self._pure.verify_base64(message, signature)
         size = _decode(text, size, raw)
         return size > 0 and self._is_genuine(<bytes> message, raw, size)
 
-    cdef bint _is_genuine(self, bytes message, const unsigned char* signature, Py_ssize_t size):
+    cdef bint _is_genuine(
+        self, bytes message, const unsigned char* signature, Py_ssize_t size
+    ) except -1:
         cdef unsigned char[DIGEST_SIZE] digest
-        cdef bint genuine
-        sha256(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), digest)
-        genuine = verify(self._context, signature, size, digest, DIGEST_SIZE) == 1
-        if not genuine:
+        cdef unsigned char[ENCODED_MAX] encoded
+        cdef Py_ssize_t before = PyBytes_GET_SIZE(self._encoding)
+        if size != before + DIGEST_SIZE:
+            return False
+        if from_bytes(signature, <int> size, self._signature) == NULL:
+            raise MemoryError
+        if compare(self._signature, self._number) >= 0:
+            return False
+        if not self._raise(encoded, <int> size):
             clear_errors()
-        return genuine
+            raise MemoryError
+        sha256(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), digest)
+        return (
+            memcmp(encoded, PyBytes_AS_STRING(self._encoding), before) == 0
+            and memcmp(encoded + before, digest, DIGEST_SIZE) == 0
+        )
+
+    cdef bint _raise(self, unsigned char* encoded, int size) noexcept:
+        """Write the signature's power, which is the message's encoding if it is genuine."""
+        cdef int squaring
+        if not to_form(self._power, self._signature, self._modulus, self._scratch):
+            return False
+        for squaring in range(SQUARINGS):
+            if not multiply(self._power, self._power, self._power, self._modulus, self._scratch):
+                return False
+        # A product of which one factor is in Montgomery's form is not.
+        return (
+            multiply(self._power, self._power, self._signature, self._modulus, self._scratch) == 1
+            and to_bytes(self._power, encoded, size) == size
+        )
 
 
 cdef bint _tells_apart():
     """Whether the functions that were found are what they are taken for."""
     key = RsaPublicKey(PROOF_KEY)
-    if (<RsaPublicKey> key)._context == NULL:
+    if (<RsaPublicKey> key)._pure is not None:
         return False
     if not key.verify(PROOF_MESSAGE, PROOF_SIGNATURE) or key.verify(b"", PROOF_SIGNATURE):
         return False

@@ -166,6 +166,16 @@ def test_numbers_beyond_the_modulus_and_other_lengths_are_refused(
         assert key.verify(MESSAGE, each) is False, each.hex()
 
 
+def test_a_number_beyond_the_modulus_is_refused_where_it_fits(rsa: ModuleType) -> None:
+    """2047 bits leave room for s + n in as many bytes as s has."""
+    made = generate_private_key(public_exponent=65537, key_size=2047)
+    signature = made.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    beyond = int.from_bytes(signature) + made.public_key().public_numbers().n
+    key = rsa.RsaPublicKey(spki(made))
+    assert key.verify(MESSAGE, signature) is True
+    assert key.verify(MESSAGE, beyond.to_bytes(BYTES)) is False
+
+
 def test_a_leading_zero_belongs_to_the_signature(rsa: ModuleType, rsa_key: RSAPrivateKey) -> None:
     key = rsa.RsaPublicKey(spki(rsa_key))
     signature = b"\1"
@@ -188,6 +198,15 @@ def test_keys_do_not_share_anything(
     for _ in range(3):
         assert first.verify(MESSAGE, signature) is True
         assert second.verify(MESSAGE, signature) is False
+
+
+def test_keys_of_another_exponent_verify(rsa: ModuleType) -> None:
+    made = generate_private_key(public_exponent=3, key_size=2048)
+    key = rsa.RsaPublicKey(spki(made))
+    signature = made.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    assert key.verify(MESSAGE, signature) is True
+    assert key.verify_base64(MESSAGE, base64.b64encode(signature)) is True
+    assert key.verify(MESSAGE + b"0", signature) is False
 
 
 @pytest.mark.parametrize("bits", [1024, 2047, 3072])

@@ -67,7 +67,7 @@ def machine() -> dict[str, Any]:
     """What it ran on, and which versions."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit_of(RESULTS.parent),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
@@ -84,12 +84,24 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _commit() -> str:
+def commit_of(folder: Path) -> str:
+    """The commit of a working tree, `-dirty` if a file differs from it; `unknown` without git.
+
+    Results do not count: a run writes them while it measures.
+    """
     try:
-        words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        done = subprocess.run(words, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", *_BUT_RESULTS)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changed else commit
+
+
+_BUT_RESULTS = ("--", ":/", ":(top,exclude)benchmarks/results")
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

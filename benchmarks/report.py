@@ -27,6 +27,7 @@ from benchmarks.finding import Finding, Player
 from benchmarks.stage import Stage
 
 RESULTS = Path(__file__).parent / "results"
+_BUT_RESULTS = ("--", ":/", ":(top,exclude)benchmarks/results")  # of git's paths
 PACKAGES = ("aiohttp", "uvloop", "asyncpg", "msgspec", "cryptography", "fastapi", "sqlalchemy")
 FIGURES = ("rate", "cpu_us", "database_cpu_us", "p50_ms", "p99_ms", "changes_per_commit",
            "lag_p99_ms")  # fmt: skip
@@ -95,9 +96,6 @@ def commit_of(folder: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changed else commit
-
-
-_BUT_RESULTS = ("--", ":/", ":(top,exclude)benchmarks/results")
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -264,7 +264,7 @@ cdef class RsaPublicKey:
             raise MemoryError
         if compare(self._signature, self._number) >= 0:
             return False
-        if not self._raise(encoded, <int> size):
+        if not self._write_power(encoded, <int> size):
             clear_errors()
             raise MemoryError
         sha256(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), digest)
@@ -273,8 +273,8 @@ cdef class RsaPublicKey:
             and memcmp(encoded + before, digest, DIGEST_SIZE) == 0
         )
 
-    cdef bint _raise(self, unsigned char* encoded, int size) noexcept:
-        """Write the signature's power, which is the message's encoding if it is genuine."""
+    cdef bint _write_power(self, unsigned char* encoded, int size) noexcept:
+        """Write the signature's power, the message's encoding if it is genuine; False: no memory."""
         cdef int squaring
         if not to_form(self._power, self._signature, self._modulus, self._scratch):
             return False
